@@ -1,0 +1,3 @@
+"""python -m enlarger"""
+def main() -> int:
+    raise SystemExit("not built yet")

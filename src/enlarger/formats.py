@@ -1,0 +1,53 @@
+"""File formats that Enlarger writes, and what each can hold. Pure data: the planner and the encoder read the same table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from enlarger.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One output format.
+
+    ``max_side`` is the longest width or height in pixels that the format (through the encoder that Enlarger uses) can
+    hold, ``bits`` the sample depths, ``default_quality`` the 1-100 quality used when none is asked for (``None``: the
+    format is lossless and ``quality`` does not apply).
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    max_side: int
+    bits: tuple[int, ...]
+    alpha: bool
+    default_quality: int | None
+    streams: bool
+
+
+# Limits measured with libvips 8.18: libjpeg stops at 65500 (not 65535), WebP at 16383, AVIF at 16384.
+FORMATS: dict[str, Format] = {
+    f.name: f
+    for f in (
+        Format("jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), 65500, (8,), False, 95, True),
+        Format("png", (".png",), 2**31 - 1, (8, 16), True, None, True),
+        Format("webp", (".webp",), 16383, (8,), True, 95, False),
+        Format("tiff", (".tif", ".tiff"), 2**31 - 1, (8, 16, 32), True, None, True),
+        Format("avif", (".avif",), 16384, (8,), True, 85, False),
+    )
+}
+
+ALIASES = {"jpg": "jpeg", "tif": "tiff"}
+
+
+def format_named(name: str) -> Format:
+    """The format called ``name`` (``jpg`` and ``tif`` are accepted); raises :class:`UsageError`."""
+    key = ALIASES.get(name.lower(), name.lower())
+    if key not in FORMATS:
+        raise UsageError(f"unknown output format {name!r}", hint=f"choose one of {', '.join(FORMATS)}", subject="--format")
+    return FORMATS[key]
+
+
+def format_of_suffix(suffix: str) -> Format | None:
+    """The format that a file name ending in ``suffix`` (with its dot) stands for, or ``None``."""
+    return next((f for f in FORMATS.values() if suffix.lower() in f.suffixes), None)

@@ -1,0 +1,104 @@
+"""Options: all that a caller may ask for, in one frozen model. CLI flags, REST fields and forms derive from it."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from enlarger.errors import UsageError
+from enlarger.formats import format_named
+
+MIN_SCALE, MAX_SCALE = 1.0, 16.0
+SIZE_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+
+
+def parse_bytes(value: Any) -> Any:
+    """``"2GB"``, ``"500 MB"``, ``"1GiB"`` or a number to bytes (kB = 1000 bytes); anything else is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)\s*", value, re.IGNORECASE)
+    unit = match and match[2].lower()
+    if unit in ("k", "m", "g", "t"):
+        unit += "b"
+    if match is None or unit not in SIZE_UNITS:
+        raise ValueError(f"{value!r} is not an amount of memory; write 2GB or 500MB")
+    return int(float(match[1]) * SIZE_UNITS[unit])
+
+
+Bytes = Annotated[int, BeforeValidator(parse_bytes)]
+
+
+class Options(BaseModel):
+    """What to do with one source. Immutable; unknown names are errors.
+
+    ``Options(scale=2, engine="ncnn")``; values out of range raise :class:`pydantic.ValidationError`, which
+    :meth:`of` turns into one :class:`enlarger.errors.UsageError`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale: float = Field(4.0, description="How many times wider and higher the result is: any number from 1 to 16.")
+    engine: str = Field("auto", description="Who enlarges: auto, or a name from `enlarger engines`.")
+    model: str = Field("auto", description="Which weights or kernel: auto, or an id from `enlarger models`.")
+    device: str = Field("auto", description="Where to compute: cpu, gpu, gpu:N, or auto (a real GPU when there is one).")
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; by default all that the process may use.")
+    memory: Bytes = Field(2 * 10**9, ge=10**8, description="Memory that a tile may make the engine use, such as 2GB or 500MB.")
+    tile: int | None = Field(None, ge=16, le=16384, description="Side of a tile in source pixels, less its halo; by default what fits.")
+    format: str | None = Field(None, description="jpeg, png, webp, tiff or avif; by default by the output's suffix, else the source's.")
+    quality: int | None = Field(None, ge=1, le=100, description="Quality of JPEG, WebP and AVIF, 1 to 100.")
+    allow_truncated: bool = Field(False, description="Take what decodes of a truncated source and say how much is missing.")
+    resemblance: Literal[0] = Field(0, description="Closeness to the source, 0-100; only 0, the engine's raw answer, for now.")
+    verify: Literal["off"] = Field("off", description="Measure the result against the source; only off for now.")
+    settings: dict[str, str] = Field(default_factory=dict, description="Settings of the engine itself, as --set NAME=VALUE.")
+
+    @field_validator("scale")
+    @classmethod
+    def _scale_in_range(cls, value: float) -> float:
+        if not math.isfinite(value) or not MIN_SCALE <= value <= MAX_SCALE:
+            raise ValueError(f"scale must be a number from {MIN_SCALE:g} to {MAX_SCALE:g}")
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _device_known(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|gpu(:\d{1,3})?", value):
+            raise ValueError("device must be cpu, gpu, gpu:N or auto")
+        return value
+
+    @field_validator("format")
+    @classmethod
+    def _format_known(cls, value: str | None) -> str | None:
+        if value is None or value == "auto":
+            return None
+        try:
+            return format_named(value).name
+        except UsageError as error:
+            raise ValueError(f"{error.message}; {error.hint}") from error
+
+    @classmethod
+    def of(cls, options: Options | None = None, **changes: Any) -> Options:
+        """``options`` (or the defaults) with ``changes``; the first thing wrong raises :class:`UsageError` in one line."""
+        base = options.model_dump() if options is not None else {}
+        try:
+            return cls(**{**base, **changes})
+        except ValidationError as error:
+            raise usage_error(error) from error
+
+
+def usage_error(error: ValidationError) -> UsageError:
+    """The first complaint of pydantic as one line that names the option as the command line spells it."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "options"
+    flag = "--" + name.replace("_", "-")
+    if first["type"] == "extra_forbidden":
+        return UsageError("unknown option", hint=f"known options are {', '.join(Options.model_fields)}", subject=name)
+    if first["type"] == "value_error":
+        message = str(first["ctx"]["error"])
+    elif name in ("resemblance", "verify"):
+        message = f"only {'0' if name == 'resemblance' else 'off'} is supported by this version, not {first['input']!r}"
+    else:
+        message = f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {first['input']!r}"
+    return UsageError(message, subject=flag)
