@@ -1,3 +1,99 @@
-"""Enlarger makes pictures bigger and proves what it did."""
+"""Enlarger makes pictures bigger and proves what it did.
+
+>>> import enlarger
+>>> enlarger.enlarge("photo.jpg", 4, output="photo-big.jpg").report.output.width
+
+Everything public is named here and loaded on first use: importing this package loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from enlarger.engines.engine import EngineSpec, ModelSpec
+    from enlarger.errors import (
+        CancelledError,
+        DamagedImageError,
+        DeviceError,
+        DiskFullError,
+        EngineError,
+        EngineMissingError,
+        EnlargerError,
+        FormatLimitError,
+        InputError,
+        NotAnImageError,
+        OutOfMemoryError,
+        OutputError,
+        OutputExistsError,
+        SourceMissingError,
+        SourceTooLargeError,
+        SourceUnreadableError,
+        UnsupportedError,
+        UsageError,
+        WeightsError,
+    )
+    from enlarger.image import Image
+    from enlarger.options import Options
+    from enlarger.pipeline import Enlarger, Progress, Result, enlarge, list_engines, list_models
+    from enlarger.report import Plan, Report
+
+__all__ = [
+    "CancelledError",
+    "DamagedImageError",
+    "DeviceError",
+    "DiskFullError",
+    "EngineError",
+    "EngineMissingError",
+    "EngineSpec",
+    "Enlarger",
+    "EnlargerError",
+    "FormatLimitError",
+    "Image",
+    "InputError",
+    "ModelSpec",
+    "NotAnImageError",
+    "Options",
+    "OutOfMemoryError",
+    "OutputError",
+    "OutputExistsError",
+    "Plan",
+    "Progress",
+    "Report",
+    "Result",
+    "SourceMissingError",
+    "SourceTooLargeError",
+    "SourceUnreadableError",
+    "UnsupportedError",
+    "UsageError",
+    "WeightsError",
+    "__version__",
+    "enlarge",
+    "list_engines",
+    "list_models",
+]
+
+_HOMES = {
+    "EngineSpec": "engines.engine",
+    "Image": "image",
+    "ModelSpec": "engines.engine",
+    "Options": "options",
+    "Plan": "report",
+    "Report": "report",
+    **dict.fromkeys(("Enlarger", "Progress", "Result", "enlarge", "list_engines", "list_models"), "pipeline"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -6,7 +6,16 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from enlarger.errors import UsageError
 from enlarger.formats import format_named
@@ -34,8 +43,8 @@ Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 class Options(BaseModel):
     """What to do with one source. Immutable; unknown names are errors.
 
-    ``Options(scale=2, engine="ncnn")``; values out of range raise :class:`pydantic.ValidationError`, which
-    :meth:`of` turns into one :class:`enlarger.errors.UsageError`.
+    ``Options(scale=2, engine="ncnn")``; the first thing wrong raises one :class:`enlarger.errors.UsageError`, however the
+    options arrive.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +62,14 @@ class Options(BaseModel):
     resemblance: Literal[0] = Field(0, description="Closeness to the source, 0-100; only 0, the engine's raw answer, for now.")
     verify: Literal["off"] = Field("off", description="Measure the result against the source; only off for now.")
     settings: dict[str, str] = Field(default_factory=dict, description="Settings of the engine itself, as --set NAME=VALUE.")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _one_line(cls, values: Any, handler: ModelWrapValidatorHandler[Options]) -> Options:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            raise _usage_error(error) from error
 
     @field_validator("scale")
     @classmethod
@@ -80,15 +97,11 @@ class Options(BaseModel):
 
     @classmethod
     def of(cls, options: Options | None = None, **changes: Any) -> Options:
-        """``options`` (or the defaults) with ``changes``; the first thing wrong raises :class:`UsageError` in one line."""
-        base = options.model_dump() if options is not None else {}
-        try:
-            return cls(**{**base, **changes})
-        except ValidationError as error:
-            raise usage_error(error) from error
+        """``options`` (or the defaults) with ``changes``, checked anew. Raises :class:`UsageError`."""
+        return cls(**{**(options.model_dump() if options is not None else {}), **changes})
 
 
-def usage_error(error: ValidationError) -> UsageError:
+def _usage_error(error: ValidationError) -> UsageError:
     """The first complaint of pydantic as one line that names the option as the command line spells it."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "options"

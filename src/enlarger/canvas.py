@@ -1,0 +1,146 @@
+"""Canvas: the result while it is being made, written box by box, never held whole in memory when it is large.
+
+Samples lie in rows, channels interleaved, as ``uint8`` or ``uint16``. A small canvas is an array; a larger one is a file
+without a name, so that nothing is left behind whatever happens to the process. Space on disk is taken before the first
+tile: a full disk is an error at the start, not after an hour.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enlarger.errors import DiskFullError, OutputError
+from enlarger.image import Box, Samples
+
+IN_MEMORY = 32 * 10**6
+"""Bytes up to which samples stay in memory."""
+
+
+class Canvas:
+    """``height`` x ``width`` x ``bands`` samples of ``dtype`` (``uint8`` or ``uint16``).
+
+    ``folder`` is where the file goes when one is needed. Raises :class:`DiskFullError` when the disk cannot hold it and
+    :class:`OutputError` when the folder cannot be written.
+    """
+
+    def __init__(self, width: int, height: int, bands: int, dtype: type[np.uint8] | type[np.uint16], folder: Path | None = None) -> None:
+        self.width, self.height, self.bands = width, height, bands
+        self.dtype = np.dtype(dtype)
+        self.bytes = width * height * bands * self.dtype.itemsize
+        self._covered = 0
+        self._array: NDArray[Any] | None = None
+        self._file = -1
+        if self.bytes <= IN_MEMORY:
+            self._array = np.zeros((height, width, bands), self.dtype)
+        else:
+            self._file = _unnamed_file(folder or Path(tempfile.gettempdir()), self.bytes)
+
+    def write(self, box: Box, samples: Samples) -> None:
+        """Put ``samples`` (``box.height`` x ``box.width`` x bands, of the canvas' dtype) at ``box``; each pixel once."""
+        if samples.shape != (box.height, box.width, self.bands) or samples.dtype != self.dtype:
+            raise ValueError(f"{samples.shape} {samples.dtype} does not fit {box} of a canvas of {self.bands} bands of {self.dtype}")
+        if box.x < 0 or box.y < 0 or box.right > self.width or box.bottom > self.height:
+            raise ValueError(f"{box} is not on the canvas")
+        if self._array is not None:
+            self._array[box.slices()] = samples
+        else:
+            self._write_rows(box, np.ascontiguousarray(samples))
+        self._covered += box.area
+
+    def _write_rows(self, box: Box, samples: Samples) -> None:
+        pixel = self.bands * self.dtype.itemsize
+        if box.width == self.width:
+            write_at(self._file, samples.data.cast("B"), box.y * self.width * pixel)
+            return
+        for y in range(box.height):
+            write_at(self._file, samples[y].data.cast("B"), ((box.y + y) * self.width + box.x) * pixel)
+
+    @property
+    def complete(self) -> bool:
+        """True once as many pixels were written as there are; tiles never overlap, so then every pixel was."""
+        return self._covered == self.width * self.height
+
+    def samples(self) -> Samples:
+        """All samples, read-only, ``(height, width, bands)``; mapped from the file when there is one."""
+        if self._array is not None:
+            view = self._array.view()
+            view.flags.writeable = False
+            return view
+        shape = (self.height, self.width, self.bands)
+        # Mapping for reading is safe: the file has its full length, and its blocks were allocated before.
+        with os.fdopen(os.dup(self._file), "rb") as file:
+            return np.memmap(file, self.dtype, "r", shape=shape)
+
+    def close(self) -> None:
+        """Give the memory or the file back; samples that were handed out stay valid until they are dropped."""
+        self._array = None
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Canvas:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", -1) >= 0:
+            self.close()
+
+
+def _unnamed_file(folder: Path, size: int) -> int:
+    """A file of ``size`` allocated bytes in ``folder`` that has no name any more."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=".enlarger-", suffix=".canvas", dir=folder)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write temporary files: {error.strerror}", hint="choose another output folder", subject=str(folder)
+        ) from error
+    try:
+        Path(name).unlink()
+        allocate(handle, size)
+    except OSError as error:
+        os.close(handle)
+        if error.errno == errno.ENOSPC:
+            raise DiskFullError(
+                f"no room for {size / 1e6:.0f} MB of temporary data",
+                hint="free some space or choose another output folder",
+                subject=str(folder),
+            ) from error
+        raise OutputError(f"cannot write temporary files: {error.strerror}", subject=str(folder)) from error
+    return handle
+
+
+def allocate(handle: int, size: int) -> None:
+    """Reserve ``size`` bytes of disk; where the platform cannot (macOS, Windows), by writing zeros."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+        return
+    block = memoryview(bytes(1 << 20))
+    for offset in range(0, size, len(block)):
+        write_at(handle, block[: size - offset], offset)
+
+
+def write_at(handle: int, data: memoryview, offset: int) -> None:
+    """All of ``data`` at ``offset``: a short write is continued. Raises :class:`DiskFullError` or :class:`OutputError`."""
+    while data:
+        try:
+            if hasattr(os, "pwrite"):
+                done = os.pwrite(handle, data, offset)
+            else:
+                os.lseek(handle, offset, os.SEEK_SET)
+                done = os.write(handle, data)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise DiskFullError("the disk is full", hint="free some space and start again") from error
+            raise OutputError(f"writing temporary data failed: {error.strerror}") from error
+        data, offset = data[done:], offset + done

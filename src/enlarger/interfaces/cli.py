@@ -1,0 +1,224 @@
+"""The command line: flags to :class:`enlarger.Options`, progress and one summary line back."""
+
+from __future__ import annotations
+
+import inspect
+import json as jsonlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import BeforeValidator
+
+import enlarger
+from enlarger.interfaces.text import columns, describe, duration, megabytes, summary
+
+if TYPE_CHECKING:
+    # Only for annotations: it would load numpy, which --help can do without.
+    from enlarger import EngineSpec
+
+USAGE, BUG, INTERRUPTED = 2, 1, 130
+
+app = App(
+    name="enlarger",
+    help="Makes pictures bigger: enlarger photo.jpg writes photo-4x.jpg beside it.",
+    version=f"enlarger {enlarger.__version__}",
+    help_format="plaintext",
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give ``command`` one keyword per field of :class:`enlarger.Options`, so that flags and options stay one list.
+
+    Handing cyclopts the model itself would do the same, but it reads the source of every base class for docstrings, which
+    takes longer than all the rest of ``--help``. ``settings`` is left out: the command line spells it ``--set NAME=VALUE``.
+    """
+    own = inspect.signature(command, eval_str=True)
+    flags = []
+    for name, field in enlarger.Options.model_fields.items():
+        if name == "settings":
+            continue
+        # What pydantic parses from text (2GB) stays text here; everything is checked by Options in the end.
+        text = any(isinstance(m, BeforeValidator) for m in field.metadata)
+        kind: object = str if text else field.annotation
+        default = megabytes(field.default).replace(" ", "") if text else field.default
+        about = Parameter(help=field.description, negative="", show_default=field.default is not None and kind is not bool)
+        flags.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, about], default=default))
+    plain = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    command.__signature__ = own.replace(parameters=[*plain, *flags])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in (*plain, *flags)}
+    return command
+
+
+Flag = Parameter(negative="", show_default=False)
+
+
+@app.default
+@app.command(name="enlarge")
+@_with_options
+def enlarge(
+    path: Path,
+    /,
+    *,
+    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    overwrite: Annotated[bool, Flag] = False,
+    json: Annotated[bool, Flag] = False,
+    quiet: Annotated[bool, Flag] = False,
+    dry_run: Annotated[bool, Flag] = False,
+    **options: Any,
+) -> None:
+    """Enlarge one picture.
+
+    Parameters
+    ----------
+    path
+        The picture: JPEG, PNG, WebP, TIFF, AVIF, GIF, BMP or PPM.
+    output
+        File to write, or folder to write NAME-4x.EXT into; by default beside the source.
+    set_
+        A setting of the engine itself, as NAME=VALUE; may be repeated.
+    overwrite
+        Replace the output if it is there already.
+    json
+        Print the report (with --dry-run the plan) as JSON instead of the summary.
+    quiet
+        Print nothing but errors.
+    dry_run
+        Print what would be done, with estimated time, memory and disk, and stop.
+    """
+    asked = enlarger.Options.of(**options, settings=_settings(set_ or []))
+    target = os.fspath(path.parent) if output is None else output
+    with enlarger.Enlarger(asked) as tool:
+        if dry_run:
+            plan = tool.plan(path, target, overwrite=overwrite)
+            if not quiet:
+                _print(plan.model_dump_json(indent=2, by_alias=True) if json else describe(plan))
+            return
+        with progress_bar(path.name, hidden=quiet or json) as progress:
+            result = tool.enlarge(path, target, overwrite=overwrite, progress=progress)
+    for warning in () if quiet else result.report.warnings:
+        sys.stderr.write(f"enlarger: note: {warning.message}\n")
+    if json:
+        _print(result.report.model_dump_json(indent=2, by_alias=True))
+    elif not quiet:
+        _print(summary(result.report))
+
+
+@app.command
+def models(*, json: Annotated[bool, Flag] = False) -> None:
+    """List the models that engines can run.
+
+    Parameters
+    ----------
+    json
+        Print everything the catalogue knows, as JSON.
+    """
+    rows = enlarger.list_models()
+    if json:
+        _print(jsonlib.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+        return
+    table = [(row.id, row.engine, f"{row.scale}x" if row.scale else "any", row.licence, row.purpose) for row in rows]
+    _print(columns([("MODEL", "ENGINE", "SCALE", "LICENCE", "PURPOSE"), *table]))
+
+
+@app.command
+def engines(*, json: Annotated[bool, Flag] = False) -> None:
+    """List the engines that can enlarge.
+
+    Parameters
+    ----------
+    json
+        Print the list as JSON.
+    """
+    rows = [(spec, [model.id for model in enlarger.list_models(spec.name)]) for spec in enlarger.list_engines()]
+    if json:
+        _print(jsonlib.dumps([_engine_row(spec, ids) for spec, ids in rows], indent=2))
+        return
+    table = [(spec.name, ", ".join(spec.devices), str(len(ids)), spec.title) for spec, ids in rows]
+    _print(columns([("ENGINE", "DEVICES", "MODELS", "TITLE"), *table]))
+
+
+def _engine_row(spec: EngineSpec, ids: list[str]) -> dict[str, object]:
+    return {
+        "name": spec.name,
+        "title": spec.title,
+        "scope": spec.scope,
+        "devices": spec.devices,
+        "dials": spec.dials,
+        "deterministic": spec.deterministic,
+        "models": ids,
+        "settings": {name: field.description or "" for name, field in spec.settings.model_fields.items()},
+    }
+
+
+@contextmanager
+def progress_bar(name: str, *, hidden: bool) -> Iterator[Callable[[enlarger.Progress], None] | None]:
+    """A bar with tiles, speed and time left on stderr; only where somebody watches."""
+    if hidden or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), console=console, transient=True) as bar:
+        task = bar.add_task(escape(name), total=1.0, text="reading")
+
+        def show(event: enlarger.Progress) -> None:
+            text = {"decode": "reading", "encode": "writing"}.get(event.step, f"tile {event.tiles_done}/{event.tiles}")
+            if event.seconds_left is not None:
+                text += f"  {event.megapixels_per_second:.2f} MP/s  {duration(event.seconds_left)} left"
+            bar.update(task, completed=event.done, text=text)
+
+        yield show
+
+
+# --- plumbing ---------------------------------------------------------------------------------------------------------
+
+
+def _settings(pairs: list[str]) -> dict[str, str]:
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise enlarger.UsageError(f"{pair!r} is not NAME=VALUE", subject="--set")
+        settings[name.replace("-", "_")] = value
+    return settings
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _fail(line: str, status: int) -> int:
+    sys.stderr.write(f"enlarger: {line}\n")
+    return status
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; the exit status. Errors are one line on stderr."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False, help_on_error=False)
+    except enlarger.EnlargerError as error:
+        return _fail(str(error), error.exit_status)
+    except CycloptsError as error:
+        return _fail(" ".join(str(error).split()) + " Try enlarger --help.", USAGE)
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was written", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output went away; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BUG
+    except Exception as error:
+        if os.environ.get("ENLARGER_DEBUG"):
+            raise
+        return _fail(f"a bug, please report it: {type(error).__name__}: {error} (ENLARGER_DEBUG=1 shows where)", BUG)
+    return 0

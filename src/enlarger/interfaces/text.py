@@ -1,0 +1,72 @@
+"""What people read: reports, plans, times and sizes in a few words."""
+
+from __future__ import annotations
+
+import enlarger
+
+
+def summary(report: enlarger.Report) -> str:
+    """One line: size in -> out, engine, model, device, time, file; and the net that ``auto`` passed over, with its time."""
+    source, output = report.source, report.output
+    line = (
+        f"{source.width}x{source.height} -> {output.width}x{output.height}  {who(report.plan)}  "
+        f"{duration(report.timings['total'])}  {output.path} ({megabytes(output.bytes or 0)})"
+    )
+    for other in report.plan.alternatives:
+        line += f"  [--model {other.model} would take about {duration(other.seconds)}]"
+    return line
+
+
+def who(plan: enlarger.Plan) -> str:
+    """Engine, models and device of a plan, such as ``ncnn realesrgan-x4plus (cpu)``."""
+    first = plan.stages[0]
+    models = dict.fromkeys(stage.model for stage in plan.stages)
+    passes = f", {len(plan.stages)} stages" if len(plan.stages) > 1 else ""
+    return f"{first.engine} {' + '.join(models)} ({first.device}{passes})"
+
+
+def describe(plan: enlarger.Plan) -> str:
+    """A plan as a few lines for people."""
+    source, output, guess = plan.source, plan.output, plan.estimate
+    lines = [
+        f"source  {source.name}: {source.width}x{source.height} {source.format}, {source.bits} bit, {kind(source.channels, source.alpha)}",
+        f"output  {output.path}: {output.width}x{output.height} {output.format}, {output.bits} bit, {kind(output.channels, output.alpha)}"
+        + (f", quality {output.quality}" if output.quality else ""),
+    ]
+    for number, stage in enumerate(plan.stages, 1):
+        tiles = f"{stage.tiles} tiles of about {stage.tile_width}x{stage.tile_height}, halo {stage.halo}, feather {stage.feather}"
+        size = f"{stage.width}x{stage.height} -> {stage.out_width}x{stage.out_height}"
+        lines.append(f"stage {number} {size} by {stage.engine} {stage.model} on {stage.device}" + (f", {tiles}" if stage.scale else ""))
+    lines.append(
+        f"expects about {duration(guess.seconds)}, {megabytes(guess.memory)} of memory, "
+        f"{megabytes(guess.disk_temporary)} of temporary disk, a file of about {megabytes(guess.disk_output)}"
+    )
+    lines += [f"or      --model {other.model}: about {duration(other.seconds)}" for other in plan.alternatives]
+    return "\n".join(lines)
+
+
+def kind(channels: int, alpha: bool) -> str:
+    return ("grey" if channels == 1 else "RGB") + (" with alpha" if alpha else "")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``0.84 s``, ``12 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 10:
+        return f"{seconds:.2g} s" if seconds >= 1 else f"{seconds:.2f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def megabytes(size: int) -> str:
+    """Bytes as people say them (kB = 1000 bytes)."""
+    for unit, one in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= one:
+            return f"{size / one:.3g} {unit}"
+    return f"{size} bytes"
+
+
+def columns(rows: list[tuple[str, ...]]) -> str:
+    """Rows of equal length as a plain table; the last column is left ragged."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    return "\n".join("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows)

@@ -1,0 +1,410 @@
+"""One picture: the steps in order. :class:`Enlarger` keeps engines warm between pictures; :func:`enlarge` is it used once.
+
+The walk: probe -> plan -> decode -> enlarge (once per stage) -> encode. Everything that can be refused is refused before the
+first pixel is enlarged.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from enlarger import __version__
+from enlarger.canvas import Canvas
+from enlarger.engines import find, names
+from enlarger.engines.engine import Engine, EngineSpec, ModelSpec, PictureEngine, TileEngine
+from enlarger.errors import CancelledError, EngineError, UsageError
+from enlarger.image import Header, Image, Samples
+from enlarger.options import Options
+from enlarger.report import Plan, Report, Reproduce, Stage, Tiles, Warning_
+from enlarger.steps import encode, plan
+from enlarger.steps.decode import decode, probe
+from enlarger.steps.encode import Target, Written
+from enlarger.steps.enlarge import Tally, enlarge_by_picture, enlarge_by_tiles
+from enlarger.steps.tiles import Grid
+
+if TYPE_CHECKING:
+    from enlarger.steps.decode import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands. ``step`` is ``decode``, ``enlarge`` or ``encode``; ``done`` is the share (0 to 1) of all enlarging.
+
+    ``tiles_done`` of ``tiles`` counts over all stages, ``megapixels_per_second`` is output made per second so far,
+    ``seconds_left`` is a guess from the pace so far and ``None`` before there is one.
+    """
+
+    step: str
+    done: float
+    tiles_done: int
+    tiles: int
+    megapixels_per_second: float
+    seconds: float
+    seconds_left: float | None
+
+
+OnProgress = Callable[[Progress], None]
+Cancel = threading.Event | Callable[[], bool]
+
+
+class Result:
+    """An enlarged picture: look at ``image``, write it with :meth:`save`, read what was done in ``report``.
+
+    Holds the pixels (in memory or in an unnamed file) until it is closed or dropped.
+    """
+
+    def __init__(self, samples: Samples, source: Image, kind: str, target: Target, report: Report) -> None:
+        self._samples = samples
+        self._source = source
+        self._kind = kind
+        self._target = target
+        self.report = report
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that was carried out."""
+        return self.report.plan
+
+    @property
+    def image(self) -> Any:
+        """The result in the kind that the source was: bytes of a file, a PIL image, a numpy array; for a path an :class:`Image`.
+
+        Made anew on every call, and whole in memory: for large results use :meth:`save`.
+        """
+        if self._kind == "bytes":
+            return encode.to_bytes(self._samples, self._target, self._source)[0]
+        # What has no file format keeps the source's own depth.
+        own = replace(self._target, bits=self._source.header.bits)
+        if self._kind == "array":
+            return encode.to_array(self._samples, own, self._source)
+        if self._kind == "pil":
+            return encode.to_pil(self._samples, own, self._source)
+        header = replace(self._source.header, width=self._target.width, height=self._target.height)
+        samples = encode.reduced(self._samples, own, self._source)
+        return replace(self._source, samples=samples, header=header, notices=(), sha256="")
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Report:
+        """Write the result to ``path``, check the written file, and only then give it its name.
+
+        The format follows the suffix of ``path``. Returns the report brought up to date. Raises :class:`OutputError`.
+        """
+        output = Path(path)
+        options = Options.of(**self.plan.options)
+        chosen = plan.choose_format(self._source.header, options.model_copy(update={"format": None}), output)
+        target = replace(self._target, format=chosen.name, bits=plan.output_depth(chosen, self._source.header.bits))
+        if chosen.default_quality is None:
+            target = replace(target, quality=None)
+        elif target.quality is None:
+            target = replace(target, quality=chosen.default_quality)
+        plan.check_fits(chosen, target.width, target.height)
+        encode.check_output(output, overwrite=overwrite, source=_source_path(self._source.header.name))
+        start = time.perf_counter()
+        written = encode.save(self._samples, target, self._source, output, overwrite=overwrite)
+        self._written(output, target, written, time.perf_counter() - start)
+        return self.report
+
+    def _written(self, output: Path, target: Target, written: Written, seconds: float) -> None:
+        info = self.report.output.model_copy(
+            update={
+                "path": str(output),
+                "format": target.format,
+                "quality": target.quality,
+                "bits": target.bits,
+                "bytes": written.bytes,
+                "sha256": written.sha256,
+            }
+        )
+        timings = {**self.report.timings, "encode": seconds}
+        timings["total"] = timings["total"] + seconds
+        notices = [*self.report.warnings, *(Warning_(code=n.code, message=n.message) for n in written.notices)]
+        self.report = self.report.model_copy(update={"output": info, "warnings": tuple(dict.fromkeys(notices)), "timings": timings})
+
+
+class Enlarger:
+    """Enlarges pictures one after the other with the same engines kept open.
+
+    ``Enlarger(scale=2)`` or ``Enlarger(options)``; what is given to :meth:`enlarge` goes before. Not for use from several
+    threads at once. Close it, or use it in a ``with`` block, to give memory and device back.
+    """
+
+    def __init__(self, options: Options | None = None, **changes: Any) -> None:
+        self.options = Options.of(options, **changes)
+        self._open: dict[tuple[str, str, str, str], TileEngine | PictureEngine] = {}
+
+    def plan(self, source: Source, output: str | os.PathLike[str] | None = None, *, overwrite: bool = False, **changes: Any) -> Plan:
+        """What :meth:`enlarge` would do; touches no pixel and writes nothing. Raises what it would raise before starting."""
+        return self._planned(source, output, overwrite, Options.of(self.options, **changes))
+
+    def enlarge(
+        self,
+        source: Source,
+        output: str | os.PathLike[str] | None = None,
+        *,
+        overwrite: bool = False,
+        progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        **changes: Any,
+    ) -> Result:
+        """Enlarge ``source``: a path, bytes of a file, a PIL image, a numpy array (``(h, w)`` or ``(h, w, 1-4)``) or an :class:`Image`.
+
+        ``output`` is the file to write, or a folder for ``NAME-4x.EXT``; without it the result stays in memory. ``progress``
+        is called after every tile; ``cancel`` (an event, or a function that answers ``True``) stops after the tile at hand
+        with :class:`CancelledError`. Raises :class:`EnlargerError` in its kinds; then nothing was written.
+        """
+        started = time.perf_counter()
+        options = Options.of(self.options, **changes)
+        planned = self._planned(source, output, overwrite, options)
+        target = Path(planned.output.path) if planned.output.path else None
+        watch = _Watch(planned, progress, cancel, started)
+        watch.step("decode")
+        picture = decode(source, allow_truncated=options.allow_truncated)
+        watch.timings["decode"] = time.perf_counter() - started
+        samples, tally = self._stages(picture, planned, options, target.parent if target else None, watch)
+        result = Result(samples, picture, _kind(source), _target(planned), _report(picture, planned, options, tally, watch))
+        if target is not None:
+            watch.step("encode")
+            result.save(target, overwrite=overwrite)
+        return result
+
+    def _planned(self, source: Source, output: str | os.PathLike[str] | None, overwrite: bool, options: Options) -> Plan:
+        header = probe(source)
+        path = _source_path(header.name) if isinstance(source, str | os.PathLike) else None
+        target = _output_path(output, path, header, options)
+        planned = plan.make_plan(header, options, target)
+        _settings(find(planned.stages[0].engine), options)
+        if target is not None:
+            encode.check_output(target, overwrite=overwrite, source=path)
+        return planned
+
+    def _stages(self, picture: Image, planned: Plan, options: Options, folder: Path | None, watch: _Watch) -> tuple[Samples, Tally]:
+        """Run all stages; the last canvas' samples, which encoding may still have to reduce."""
+        samples, total = picture.samples, Tally()
+        for number, stage in enumerate(planned.stages):
+            engine, model = self._engine(stage, options)
+            watch.stage(number)
+            last = number + 1 == len(planned.stages)
+            dtype = np.uint8 if last and picture.samples.dtype == np.uint8 and stage_is_exact(stage) else np.uint16
+            size = (stage.width * stage.scale, stage.height * stage.scale) if stage.scale else (stage.out_width, stage.out_height)
+            with Canvas(*size, picture.header.bands, dtype, folder) as canvas:
+                start = time.perf_counter()
+                if isinstance(engine, PictureEngine) and stage.scale == 0:
+                    tally = enlarge_by_picture(samples, engine, canvas, watch.tick)
+                else:
+                    grid = Grid(stage.width, stage.height, stage.columns, stage.rows, stage.halo, stage.feather)
+                    tally = enlarge_by_tiles(samples, picture.alpha, grid, model, _as_tile_engine(engine), canvas, watch.tick)
+                watch.add("enlarge", time.perf_counter() - start)
+                if not canvas.complete:
+                    raise EngineError("a part of the result was never written", hint="report this; it is a bug")
+                samples = canvas.samples()
+            watch.add("engine", tally.engine_seconds)
+            total.computed += tally.computed
+            total.split += tally.split
+        return samples, total
+
+    def _engine(self, stage: Stage, options: Options) -> tuple[TileEngine | PictureEngine, ModelSpec]:
+        """The opened engine for ``stage``, opened only once."""
+        engine = find(stage.engine)
+        model = next(m for m in engine.models() if m.id == stage.model)
+        key = (stage.engine, stage.model, f"{stage.device}/{stage.threads}", repr(sorted(options.settings.items())))
+        if key not in self._open:
+            self._open[key] = engine.open(model, engine.device(stage.device, stage.threads), _settings(engine, options))
+        return self._open[key], model
+
+    def close(self) -> None:
+        """Close all engines; the next picture opens them again."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def __enter__(self) -> Enlarger:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def enlarge(
+    source: Source,
+    scale: float = 4.0,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    progress: OnProgress | None = None,
+    cancel: Cancel | None = None,
+    **options: Any,
+) -> Result:
+    """Enlarge one picture; see :meth:`Enlarger.enlarge`. ``options`` are the fields of :class:`Options`.
+
+    >>> enlarge("photo.jpg", 2, output="big.png")           # a file to a file
+    >>> enlarge(array, model="realesrgan-x4plus").image     # (h, w, 3) uint8 to (4h, 4w, 3) uint8
+    """
+    with Enlarger(scale=scale, **options) as enlarger:
+        return enlarger.enlarge(source, output, overwrite=overwrite, progress=progress, cancel=cancel)
+
+
+def list_engines() -> list[EngineSpec]:
+    """All installed engines, built in and third party, by name."""
+    return [find(name).spec for name in names()]
+
+
+def list_models(engine: str | None = None) -> list[ModelSpec]:
+    """All models of ``engine``, or of every installed engine. Raises :class:`EngineMissingError`."""
+    return [model for name in ([engine] if engine else names()) for model in find(name).models()]
+
+
+# --- small parts ------------------------------------------------------------------------------------------------------
+
+
+def stage_is_exact(stage: Stage) -> bool:
+    """True when the engine's answer already has the stage's output size, so that nothing is reduced after it."""
+    return stage.scale == 0 or (stage.width * stage.scale, stage.height * stage.scale) == (stage.out_width, stage.out_height)
+
+
+def _as_tile_engine(engine: TileEngine | PictureEngine) -> TileEngine:
+    return engine  # type: ignore[return-value]  # which of the two it is stands in its spec's scope
+
+
+def _settings(engine: Engine, options: Options) -> Any:
+    """``options.settings`` as the engine's own settings; what it does not know is refused."""
+    try:
+        return engine.spec.settings(**options.settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        known = ", ".join(engine.spec.settings.model_fields) or "none"
+        raise UsageError(
+            f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}",
+            hint=f"settings of {engine.spec.name}: {known}",
+            subject="--set",
+        ) from error
+
+
+def _kind(source: Source) -> str:
+    if isinstance(source, bytes):
+        return "bytes"
+    if isinstance(source, np.ndarray):
+        return "array"
+    return "path" if isinstance(source, str | os.PathLike | Image) else "pil"
+
+
+def _source_path(name: str) -> Path | None:
+    path = Path(name)
+    return path if path.exists() else None
+
+
+def _output_path(output: str | os.PathLike[str] | None, source: Path | None, header: Header, options: Options) -> Path | None:
+    """``output`` as a file: a folder (it exists, or ends in a slash) gets ``NAME-4x.EXT`` in it."""
+    if output is None:
+        return None
+    path = Path(output)
+    if path.is_dir() or os.fspath(output).endswith(("/", os.sep)):
+        return plan.default_output(source or Path("picture"), header, options, path)
+    return path
+
+
+def _target(planned: Plan) -> Target:
+    out = planned.output
+    return Target(out.format, out.quality, out.width, out.height, out.bits)
+
+
+class _Watch:
+    """Time, progress and cancelling of one run."""
+
+    def __init__(self, planned: Plan, progress: OnProgress | None, cancel: Cancel | None, started: float) -> None:
+        self.timings: dict[str, float] = {}
+        self._planned, self._progress, self._started = planned, progress, started
+        self._stopped: Callable[[], bool] = cancel.is_set if isinstance(cancel, threading.Event) else cancel or (lambda: False)
+        shares = [max(s.seconds, 1e-9) for s in planned.stages]
+        self._shares = [s / sum(shares) for s in shares]
+        self._stage, self._begun = 0, started
+
+    def add(self, name: str, seconds: float) -> None:
+        self.timings[name] = self.timings.get(name, 0.0) + seconds
+
+    def stage(self, number: int) -> None:
+        self._stage = number
+        if number == 0:
+            self._begun = time.perf_counter()
+        self.tick(0.0)
+
+    def step(self, name: str) -> None:
+        self._tell(name, 1.0 if name == "encode" else 0.0, 0.0)
+
+    def tick(self, share: float) -> None:
+        self._tell("enlarge", sum(self._shares[: self._stage]) + share * self._shares[self._stage], share)
+
+    def _tell(self, step: str, done: float, share: float) -> None:
+        if self._stopped():
+            raise CancelledError("stopped on request; nothing was written")
+        if self._progress is None:
+            return
+        now = time.perf_counter()
+        counts = [s.tiles for s in self._planned.stages]
+        tiles_done = sum(counts) if step == "encode" else sum(counts[: self._stage]) + int(share * counts[self._stage] + 1e-6)
+        spent = now - self._begun
+        made = done * self._planned.output.width * self._planned.output.height / 1e6
+        left = spent / done * (1 - done) if step == "enlarge" and done > 0 else None
+        self._progress(Progress(step, done, tiles_done, sum(counts), made / spent if spent > 0 else 0.0, now - self._started, left))
+
+
+def _report(picture: Image, planned: Plan, options: Options, tally: Tally, watch: _Watch) -> Report:
+    source = plan.source_info(picture.header, picture.sha256)
+    watch.timings["total"] = time.perf_counter() - watch._started
+    return Report(
+        source=source,
+        output=planned.output,
+        plan=planned.model_copy(update={"source": source}),
+        tiles=Tiles(total=sum(s.tiles for s in planned.stages), computed=tally.computed, split=tally.split),
+        warnings=tuple(Warning_(code=n.code, message=n.message) for n in picture.notices),
+        timings=watch.timings,
+        reproduce=Reproduce(
+            command=_command(picture.header.name, planned, options), enlarger=__version__, libraries=libraries(), machine=machine()
+        ),
+    )
+
+
+def _command(name: str, planned: Plan, options: Options) -> str:
+    """The command line that does the same again, with engine and model named rather than ``auto``."""
+    stage = planned.stages[0]
+    models = {s.model for s in planned.stages}
+    ran = {"engine": stage.engine, "device": stage.device, "threads": stage.threads}
+    given = options.model_dump(exclude_defaults=True, exclude={"settings"}) | ran
+    if len(models) == 1:
+        given["model"] = stage.model
+    words = ["enlarger", "enlarge", name]
+    for key, value in given.items():
+        flag = "--" + key.replace("_", "-")
+        words += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    for key, value in sorted(options.settings.items()):
+        words += ["--set", f"{key}={value}"]
+    if planned.output.path:
+        words += ["--output", planned.output.path]
+    return shlex.join(words)
+
+
+def libraries() -> dict[str, str]:
+    """Versions of everything that touches pixels."""
+    versions = {name: metadata.version(name) for name in ("ncnn", "numpy", "pillow", "pyvips", "pyvips-binary")}
+    return {"python": platform.python_version(), **versions}
+
+
+def machine() -> dict[str, str]:
+    """What of this machine can change bytes: processor and system, no names."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text(errors="replace").splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    simd = max((f for f in plan.cpu_flags() if f.startswith(("avx", "neon", "asimd"))), default="")
+    return {"system": platform.system(), "architecture": platform.machine(), "processor": model, "simd": simd}

@@ -1,0 +1,311 @@
+"""Plan: what will run, with every size computed, before any pixel is touched. No pixels are read or written here."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from enlarger.canvas import IN_MEMORY
+from enlarger.engines import find, names
+from enlarger.engines.engine import Device, Engine, ModelSpec
+from enlarger.errors import EngineMissingError, FormatLimitError, OutOfMemoryError, UsageError
+from enlarger.formats import FORMATS, Format, format_named, format_of_suffix
+from enlarger.image import Header, enlarged_size
+from enlarger.options import Options
+from enlarger.report import Alternative, Estimate, OutputInfo, Plan, SourceInfo, Stage
+from enlarger.steps import tiles
+
+PATIENCE = 60.0
+"""Seconds that ``auto`` lets a better net take on a CPU before it takes a light one."""
+
+AUTO_BEST, AUTO_LIGHT = "realesrgan-x4plus", "realesr-animevideov3"
+"""Families of the nets that ``auto`` chooses between."""
+
+BASE_MEMORY = 110 * 10**6
+"""Bytes of interpreter and libraries without any net."""
+
+CPU_FACTOR = (("avx512f", 1.0), ("avx2", 1.7), ("asimd", 2.0), ("neon", 2.0))
+"""How much longer a net takes than the catalogue says on CPUs that have no more than this instruction set."""
+
+GPU_FACTOR = 0.02
+"""Seconds on a middling GPU for a second on one CPU core; a guess until the first tile is done."""
+
+ENCODE = {"jpeg": (0.012, 0.35), "png": (0.06, 2.2), "webp": (0.35, 0.25), "tiff": (0.06, 2.4), "avif": (1.2, 0.2)}
+"""Seconds per megapixel, and bytes per 8-bit pixel of a photograph, by output format."""
+
+NOT_STREAMED = {"webp": 17, "avif": 20}
+"""Bytes of memory per output pixel of formats whose encoders hold the whole picture (measured at 16384 x 16384)."""
+
+
+def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
+    """The plan for a source with this ``header``.
+
+    ``output`` is the file to be written, ``None`` for a result in memory. Raises :class:`EngineMissingError` or
+    :class:`UsageError` for engines and models that are not there, :class:`OutOfMemoryError` when no tile fits
+    ``options.memory`` and :class:`FormatLimitError` for what the format cannot hold.
+    """
+    width, height = enlarged_size(header.width, header.height, options.scale)
+    chosen = choose_format(header, options, output)
+    check_fits(chosen, width, height)
+    choice = _choose(header, options)
+    stages = tuple(_stages(header, options, choice, (width, height)))
+    bits = output_depth(chosen, header.bits)
+    info = OutputInfo(
+        path=str(output) if output else None,
+        format=chosen.name,
+        quality=chosen.default_quality if options.quality is None else options.quality,
+        width=width,
+        height=height,
+        channels=header.channels,
+        alpha=header.alpha and chosen.alpha,
+        bits=bits,
+    )
+    return Plan(
+        source=source_info(header),
+        output=info,
+        scale=options.scale,
+        stages=stages,
+        estimate=_estimate(header, stages, info, choice),
+        alternatives=choice.alternatives,
+        options=options.model_dump(exclude_defaults=True),
+    )
+
+
+def source_info(header: Header, sha256: str = "") -> SourceInfo:
+    return SourceInfo(
+        name=header.name,
+        format=header.format,
+        width=header.width,
+        height=header.height,
+        channels=header.channels,
+        alpha=header.alpha,
+        bits=header.bits,
+        frames=header.frames,
+        bytes=header.size,
+        sha256=sha256,
+    )
+
+
+# --- output -----------------------------------------------------------------------------------------------------------
+
+
+def choose_format(header: Header, options: Options, output: Path | None) -> Format:
+    """The output's format: as asked, else by the output's suffix, else the source's, else PNG."""
+    by_suffix = format_of_suffix(output.suffix) if output is not None else None
+    if options.format is not None:
+        chosen = format_named(options.format)
+        if by_suffix is not None and by_suffix is not chosen:
+            raise UsageError(f"{chosen.name} contradicts the output's name {output}", hint="drop one of them", subject="--format")
+    elif output is not None and by_suffix is None:
+        raise UsageError(
+            f"cannot write files of this kind ({output.suffix or 'no suffix'})",
+            hint=f"end the name in {', '.join(f.suffixes[0] for f in FORMATS.values())} or say --format",
+            subject=str(output),
+        )
+    else:
+        chosen = by_suffix or FORMATS.get(header.format, FORMATS["png"])
+    if options.quality is not None and chosen.default_quality is None:
+        raise UsageError(f"{chosen.name} is lossless and has no quality", hint="drop it or choose jpeg, webp or avif", subject="--quality")
+    return chosen
+
+
+def check_fits(format: Format, width: int, height: int) -> None:
+    """Raise :class:`FormatLimitError`, naming formats that would do, when ``format`` cannot hold ``width`` x ``height``."""
+    if max(width, height) > format.max_side:
+        fitting = [f.name for f in FORMATS.values() if max(width, height) <= f.max_side]
+        raise FormatLimitError(
+            f"{width} x {height} is more than {format.name} can hold ({format.max_side} pixels a side)",
+            hint=f"choose --format {' or '.join(fitting)}" if fitting else "choose a smaller --scale",
+        )
+
+
+def output_depth(format: Format, bits: int) -> int:
+    """Bits per sample of the output: the source's where ``format`` holds them, else the next lower."""
+    return max(b for b in format.bits if b <= bits) if min(format.bits) <= bits else min(format.bits)
+
+
+def default_output(source: Path, header: Header, options: Options, folder: Path | None) -> Path:
+    """``NAME-4x.EXT`` in ``folder`` or beside the source; EXT is the source's own where it fits the output's format."""
+    chosen = choose_format(header, options, None)
+    suffix = source.suffix if source.suffix.lower() in chosen.suffixes else chosen.suffixes[0]
+    return (folder or source.parent) / f"{source.stem}-{options.scale:g}x{suffix}"
+
+
+# --- engine and model -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    engine: Engine
+    models: tuple[ModelSpec, ...]
+    """One model, or the family of which every stage takes the smallest that suffices."""
+    device: Device
+    alternatives: tuple[Alternative, ...] = ()
+
+
+def _choose(header: Header, options: Options) -> _Choice:
+    """Engine, model and device as asked; ``auto`` takes the best net that a CPU finishes within :data:`PATIENCE`."""
+    engine = find(_engine_of_model(options.model) if options.engine == "auto" else options.engine)
+    device = engine.device(options.device, options.threads)
+    models = engine.models()
+    if options.model != "auto":
+        named = [m for m in models if m.id == options.model]
+        if not named:
+            raise EngineMissingError(
+                f"the engine {engine.spec.name} has no such model", hint=f"it has {', '.join(m.id for m in models)}", subject=options.model
+            )
+        return _Choice(engine, (named[0],), device)
+    best = tuple(m for m in models if m.family == AUTO_BEST)
+    light = tuple(m for m in models if m.family == AUTO_LIGHT)
+    if not best or not light:
+        return _Choice(engine, models[:1], device)
+    seconds = _work_seconds(_Choice(engine, best, device), header, options)
+    if device.kind == "gpu" or seconds <= PATIENCE:
+        return _Choice(engine, best, device)
+    other = Alternative(engine=engine.spec.name, model=best[0].id, seconds=seconds, reason=best[0].purpose)
+    return _Choice(engine, light, device, (other,))
+
+
+def _engine_of_model(model: str) -> str:
+    """The engine that has ``model``; without a wish, the neural one that is always installed."""
+    if model == "auto":
+        return "ncnn"
+    known = [(name, [m.id for m in find(name).models()]) for name in names()]
+    for name, ids in known:
+        if model in ids:
+            return name
+    raise EngineMissingError("there is no such model", hint=f"choose one of {', '.join(i for _, ids in known for i in ids)}", subject=model)
+
+
+def _work_seconds(choice: _Choice, header: Header, options: Options) -> float:
+    size = enlarged_size(header.width, header.height, options.scale)
+    return sum(s.seconds for s in _stages(header, options, choice, size))
+
+
+# --- stages -----------------------------------------------------------------------------------------------------------
+
+
+def _stages(header: Header, options: Options, choice: _Choice, size: tuple[int, int]) -> list[Stage]:
+    """Passes from the source's size to ``size``: whole steps of the net, the last one reduced to the exact size."""
+    width, height = header.width, header.height
+    if choice.engine.spec.scope == "picture":
+        return [_picture_stage(choice, (width, height), size)]
+    stages: list[Stage] = []
+    left = options.scale
+    while not stages or left > 1 + 1e-9:
+        by_scale = sorted(choice.models, key=lambda m: m.scale)
+        model = next((m for m in by_scale if m.scale >= left - 1e-9), by_scale[-1])
+        left /= model.scale
+        out = size if left <= 1 + 1e-9 else (width * model.scale, height * model.scale)
+        stages.append(_net_stage(choice, model, header, options, (width, height), out))
+        width, height = out
+    return stages
+
+
+def _net_stage(choice: _Choice, model: ModelSpec, header: Header, options: Options, size: tuple[int, int], out: tuple[int, int]) -> Stage:
+    largest = (options.memory - model.memory_fixed) // max(1, model.memory_per_pixel)
+    try:
+        grid = tiles.plan_grid(
+            *size, halo=model.halo, feather=model.feather, max_read=max(1, largest), min_side=model.min_side, side=options.tile
+        )
+    except ValueError as error:
+        least = model.memory_fixed + (2 * model.halo + max(64, options.tile or 0)) ** 2 * model.memory_per_pixel
+        raise OutOfMemoryError(
+            f"{model.id} needs about {least / 1e9:.1f} GB for a tile with its halo, --memory allows {options.memory / 1e9:.1f} GB",
+            hint="raise --memory, choose a smaller --tile or a lighter model",
+        ) from error
+    first = grid.tile(0)
+    passes = 2 if header.alpha else 1
+    return Stage(
+        engine=choice.engine.spec.name,
+        model=model.id,
+        device=str(choice.device),
+        threads=choice.device.threads,
+        scale=model.scale,
+        width=size[0],
+        height=size[1],
+        out_width=out[0],
+        out_height=out[1],
+        tile_width=first.read.width,
+        tile_height=first.read.height,
+        columns=grid.columns,
+        rows=grid.rows,
+        halo=grid.halo,
+        feather=grid.feather,
+        weights_sha256=tuple(f.sha256 for f in model.files),
+        seconds=size[0] * size[1] * grid.work * passes * model.cost * speed_factor(choice.device),
+    )
+
+
+def _picture_stage(choice: _Choice, size: tuple[int, int], out: tuple[int, int]) -> Stage:
+    model = choice.models[0]
+    return Stage(
+        engine=choice.engine.spec.name,
+        model=model.id,
+        device=str(choice.device),
+        threads=choice.device.threads,
+        scale=0,
+        width=size[0],
+        height=size[1],
+        out_width=out[0],
+        out_height=out[1],
+        tile_width=size[0],
+        tile_height=size[1],
+        columns=1,
+        rows=1,
+        halo=model.halo,
+        feather=0,
+        seconds=out[0] * out[1] * model.cost,
+    )
+
+
+def speed_factor(device: Device) -> float:
+    """Seconds that the work of one reference core-second takes on ``device``; from what the CPU says of itself, not from a clock.
+
+    A measured speed would differ from run to run, and with it the choice of ``auto``: the same source and options must
+    give the same bytes.
+    """
+    if device.kind == "gpu":
+        return GPU_FACTOR
+    flags = cpu_flags()
+    slowness = next((factor for flag, factor in CPU_FACTOR if flag in flags), 4.0)
+    return float(slowness / min(device.threads, os.cpu_count() or 1) ** 0.9)
+
+
+def cpu_flags() -> frozenset[str]:
+    """Instruction sets of this CPU as Linux names them; elsewhere a cautious guess by architecture."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith(("flags", "Features")):
+                return frozenset(line.split(":", 1)[1].split())
+    return frozenset({"avx2", "asimd"})
+
+
+# --- estimate ---------------------------------------------------------------------------------------------------------
+
+
+def _estimate(header: Header, stages: tuple[Stage, ...], output: OutputInfo, choice: _Choice) -> Estimate:
+    """Seconds, peak memory and disk. Canvases are 16-bit while anything follows them."""
+    pixels = output.width * output.height
+    rate, bytes_per_pixel = ENCODE[output.format]
+    depth = 2 if header.bits > 8 else 1
+    source_bytes = header.width * header.height * header.bands * depth
+    canvases = []
+    for i, stage in enumerate(stages):
+        wide, high = (stage.width * stage.scale, stage.height * stage.scale) if stage.scale else (stage.out_width, stage.out_height)
+        followed = i + 1 < len(stages) or (wide, high) != (stage.out_width, stage.out_height)
+        canvases.append(wide * high * header.bands * (2 if followed else depth))
+    alive = max(a + b for a, b in zip([source_bytes, *canvases], canvases, strict=False))
+    models = {m.id: m for m in choice.models}
+    nets = [models[s.model].memory_fixed + s.tile_width * s.tile_height * models[s.model].memory_per_pixel for s in stages]
+    held = sum(n for n in (source_bytes, *canvases) if n <= IN_MEMORY)
+    encoder = pixels * NOT_STREAMED.get(output.format, 0)
+    return Estimate(
+        seconds=sum(s.seconds for s in stages) + pixels / 1e6 * rate + 0.3,
+        memory=int(max(BASE_MEMORY, *nets) + held + encoder),
+        disk_temporary=alive if alive > IN_MEMORY else 0,
+        disk_output=math.ceil(pixels * bytes_per_pixel * output.bits / 8),
+    )
