@@ -94,7 +94,8 @@ class Header:
     """What the header of a source promises, with orientation applied: read before any pixel is decoded.
 
     ``bits`` is the depth per sample that the source is worth: 8, 16 or 32 (float). ``frames`` counts pages or frames, of
-    which the first is taken. ``size`` is the source's length in bytes (0 for arrays).
+    which the first is taken. ``size`` is the source's length in bytes (0 for arrays). ``format`` is the file format, or
+    ``"array"`` (``flat``: without an axis of channels) or ``"pil"`` for pictures that came as objects.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Header:
     bits: int
     frames: int = 1
     size: int = 0
+    flat: bool = False
 
     @property
     def bands(self) -> int:

@@ -1,0 +1,408 @@
+"""Samples to a file or to bytes: metadata back in, the result reopened and checked before anybody sees it.
+
+Pixels stream: only WebP and AVIF hold the whole picture in memory, as their encoders do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enlarger import metadata as md
+from enlarger import splice
+from enlarger.containers import scan
+from enlarger.errors import DiskFullError, EnlargerError, FormatLimitError, OutputError, OutputExistsError
+from enlarger.formats import FORMATS, Format, format_named
+from enlarger.image import Header, Image, Metadata, Notice, Samples, Transfer
+from enlarger.reader import Reader
+from enlarger.steps.decode import open_picture, pyvips, reason, rows_of, vips_of
+from enlarger.transfer import at_depth, float_table
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+BIG_TIFF = 2 * 10**9
+"""Bytes of pixels from which a TIFF is written as BigTIFF (a classic one ends at 4 GB, whatever the compression makes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to write: format, quality (``None``: the format's default or none at all), size in pixels, bits per sample."""
+
+    format: str
+    quality: int | None
+    width: int
+    height: int
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written, and what did not survive."""
+
+    bytes: int
+    sha256: str
+    notices: tuple[Notice, ...]
+
+
+def output_bits(format: Format, header: Header) -> int:
+    """Bits per sample in ``format`` for a source of ``header``: its own, else the next that the format has."""
+    return header.bits if header.bits in format.bits else min(header.bits, max(format.bits))
+
+
+# --- before any work ---------------------------------------------------------------------------------------------------
+
+
+def check_output(path: Path, *, overwrite: bool, source: Path | None) -> None:
+    """Whether ``path`` can be written, found out before any work. Raises :class:`OutputError` or a subclass.
+
+    The folder is tried for real, by making and deleting a file: permissions alone do not tell.
+    """
+    name, folder = str(path), path.parent
+    try:
+        _check_path(path, overwrite, source)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise OutputError("the name is too long for this disk", hint="choose a shorter name", subject=name) from error
+        raise OutputError(f"cannot be written ({error.strerror})", hint="choose another place", subject=name) from error
+    except ValueError as error:
+        raise OutputError(f"this is no file name ({error})", hint="choose another name", subject=name) from error
+    try:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        handle, trial = tempfile.mkstemp(prefix=".enlarger-", dir=folder)
+        os.close(handle)
+        Path(trial).unlink()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError("the disk is full", hint="free some space or choose another folder", subject=name) from error
+        message = f"the folder {str(folder)!r} cannot be written ({(error.strerror or str(error)).lower()})"
+        raise OutputError(message, hint="choose another folder", subject=name) from error
+
+
+def _check_path(path: Path, overwrite: bool, source: Path | None) -> None:
+    name, folder = str(path), path.parent
+    if not folder.is_dir():
+        raise OutputError(f"the folder {str(folder)!r} does not exist", hint="create it first", subject=name)
+    if len(os.fsencode(path.name)) > os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else False:
+        raise OSError(errno.ENAMETOOLONG, "File name too long")
+    if path.is_dir():
+        raise OutputError("this is a folder", hint="name a file in it", subject=name)
+    if source is not None and path.exists() and source.exists() and path.samefile(source):
+        raise OutputError("this is the source itself", hint="choose another name for the result", subject=name)
+    if path.exists() and not path.is_file():
+        raise OutputError("this is not a regular file", hint="choose another name", subject=name)
+    if os.path.lexists(path) and not overwrite:
+        raise OutputExistsError("the file exists already", hint="replace it with --overwrite or choose another name", subject=name)
+
+
+def check_format(target: Target, *, alpha: bool) -> tuple[Notice, ...]:
+    """Whether the format can hold ``target``; gives notices about what it cannot (:func:`save` does not repeat them).
+
+    Raises :class:`FormatLimitError`, which names the formats that could.
+    """
+    format = format_named(target.format)
+    side = max(target.width, target.height)
+    if side > format.max_side:
+        fitting = [f.name for f in FORMATS.values() if side <= f.max_side and (f.alpha or not alpha) and target.bits in f.bits]
+        size = f"{target.width} x {target.height}"
+        message = f"{format.name.upper()} holds at most {format.max_side} pixels a side, the result would be {size}"
+        raise FormatLimitError(message, hint=f"choose {' or '.join(fitting)}, or a smaller scale", subject="--format")
+    if alpha and not format.alpha:
+        able = ", ".join(f.name for f in FORMATS.values() if f.alpha)
+        return (Notice("alpha-dropped", f"{format.name.upper()} holds no transparency: it was laid on white; {able} would keep it"),)
+    return ()
+
+
+# --- pixels ------------------------------------------------------------------------------------------------------------
+
+
+def _picture(samples: Samples, target: Target, source: Image, *, alpha: bool) -> Any:
+    """``samples`` as a libvips picture of the target's size, depth and bands. Nothing is computed yet."""
+    height, width, bands = samples.shape
+    picture = vips_of(samples)
+    top = np.iinfo(samples.dtype).max
+    exact = picture
+    if width < target.width or height < target.height:
+        raise ValueError(f"samples of {width} x {height} are smaller than the target, {target.width} x {target.height}")
+    if (width, height) != (target.width, target.height):
+        exact = _reduced(picture, target, top, transparent=bands in (2, 4))
+    if bands in (2, 4) and not alpha:
+        exact = exact.flatten(background=[top] * (bands - 1), max_alpha=top)
+    return _at_bits(exact, top, target.bits, source.transfer)
+
+
+def _reduced(picture: Any, target: Target, top: int, *, transparent: bool) -> Any:
+    """Lanczos-3 by the exact factors of both axes, in float, with colour weighted by alpha so that no hidden colour leaks in."""
+    picture = picture.cast("float")
+    if transparent:
+        picture = picture.premultiply(max_alpha=top)
+    if picture.height != target.height:
+        picture = picture.reducev(picture.height / target.height, kernel="lanczos3")
+    if picture.width != target.width:
+        picture = picture.reduceh(picture.width / target.width, kernel="lanczos3")
+    return picture.unpremultiply(max_alpha=top) if transparent else picture
+
+
+def _at_bits(picture: Any, top: int, bits: int, transfer: Transfer) -> Any:
+    grey = picture.bands <= 2
+    if bits == 8:
+        # linear() rounds by cutting off, hence the half; and it clips.
+        if picture.format != "uchar":
+            picture = picture.linear(255 / top, 0.5, uchar=True)
+        return picture.copy(interpretation="b-w" if grey else "srgb")
+    if top == 255:
+        picture = picture.linear(257, 0)
+    if picture.format != "ushort":
+        picture = picture.rint().cast("ushort")
+    if bits == 16:
+        return picture.copy(interpretation="grey16" if grey else "rgb16")
+    tables = [float_table(transfer)] * (1 if grey else 3) + [float_table(Transfer())] * (picture.bands in (2, 4))
+    return picture.maplut(vips_of(np.stack(tables, -1)[None])).copy(interpretation="b-w" if grey else "scrgb")
+
+
+# --- files -------------------------------------------------------------------------------------------------------------
+
+
+def save(samples: Samples, target: Target, source: Image, path: Path, *, overwrite: bool = False) -> Written:
+    """Write ``samples`` ``(h, w, bands)`` as ``target`` to ``path``, with the metadata of ``source``.
+
+    ``samples`` larger than the target are reduced on the way. The file appears under its name whole and checked, or not
+    at all. Raises :class:`OutputExistsError`, :class:`FormatLimitError`, :class:`DiskFullError`, :class:`OutputError`.
+    """
+    check_format(target, alpha=source.alpha)
+    part = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.part{path.suffix[:16]}")
+    with _translated(str(path)):
+        fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
+        try:
+            try:
+                written = _write(fd, samples, target, source)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            _publish(part, path, overwrite)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    return written
+
+
+def to_bytes(samples: Samples, target: Target, source: Image) -> tuple[bytes, tuple[Notice, ...]]:
+    """The same file as :func:`save` writes, as bytes."""
+    check_format(target, alpha=source.alpha)
+    with _translated("<bytes>"), tempfile.TemporaryFile(prefix="enlarger-") as file:
+        written = _write(file.fileno(), samples, target, source)
+        file.seek(0)
+        return file.read(), written.notices
+
+
+@contextlib.contextmanager
+def _translated(subject: str) -> Iterator[None]:
+    """Errors of libvips and the system as ours."""
+    try:
+        yield
+    except EnlargerError as error:
+        error.subject = error.subject or subject
+        raise
+    except (OSError, pyvips.Error) as error:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        said = str(error) if isinstance(error, pyvips.Error) else ""
+        if full or os.strerror(errno.ENOSPC) in said or os.strerror(errno.EDQUOT) in said:
+            raise DiskFullError("the disk is full", hint="free some space and start again", subject=subject) from error
+        why = reason(error) if isinstance(error, pyvips.Error) else (error.strerror or str(error)).lower()
+        raise OutputError(f"the result could not be written ({why})", hint="choose another place or format", subject=subject) from error
+
+
+def _publish(part: Path, path: Path, overwrite: bool) -> None:
+    """Give the finished file its name: in one step, and never over a file that appeared meanwhile unless asked to."""
+    if overwrite:
+        part.replace(path)
+        return
+    try:
+        path.hardlink_to(part)
+    except FileExistsError as error:
+        raise OutputExistsError("the file appeared meanwhile", hint="replace it with --overwrite", subject=str(path)) from error
+    except OSError:
+        # No hard links on this disk: claim the name first, then take its place.
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        except FileExistsError as error:
+            raise OutputExistsError("the file appeared meanwhile", hint="replace it with --overwrite", subject=str(path)) from error
+        part.replace(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Not everywhere can a folder be opened; then the rename is as durable as the system makes it.
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _write(fd: int, samples: Samples, target: Target, source: Image) -> Written:
+    """All but the name: pixels, metadata, check."""
+    format = format_named(target.format)
+    alpha = source.alpha and format.alpha
+    picture = _picture(samples, target, source, alpha=alpha)
+    notices = list(_depth_notices(target, source))
+    kept = _metadata_for(target, source, notices)
+    front = splice.front(format.name, kept)
+    os.lseek(fd, len(front), os.SEEK_SET)
+    _save_pixels(_tagged(picture, kept, format.name), fd, target, format, kept)
+    splice.finish(fd, format.name, kept, len(front))
+    with Reader("", fd=os.dup(fd)) as reader:
+        notices += _checked(reader, target, kept, picture)
+        return Written(reader.size, reader.sha256(), tuple(notices))
+
+
+def _depth_notices(target: Target, source: Image) -> Iterator[Notice]:
+    bits = source.header.bits
+    if target.bits < bits:
+        was = "float" if bits == 32 else f"{bits}-bit"
+        able = " or ".join(f.name for f in FORMATS.values() if bits in f.bits)
+        yield Notice("depth-reduced", f"{was} samples became {target.bits}-bit in {target.format.upper()}; {able} would keep them")
+    if target.bits != 32 and source.transfer.curve == "linear" and source.transfer.peak > 1:
+        yield Notice("range-compressed", f"linear light up to {source.transfer.peak:g} was scaled to white; tiff would keep it")
+
+
+def _metadata_for(target: Target, source: Image, notices: list[Notice]) -> Metadata:
+    """What the file will carry: sizes and resolution up to date, without a profile that would lie about the samples."""
+    had = source.metadata
+    icc = had.icc
+    linear = source.transfer.curve == "linear"
+    if icc and linear and target.bits != 32:
+        notices.append(Notice("icc-lost", "the profile describes linear light, the result is encoded: it is written as sRGB"))
+        icc = None
+    if icc and source.channels == 1 and target.format in ("webp", "avif"):
+        notices.append(Notice("icc-lost", f"{target.format.upper()} holds no grey, so the grey profile was left out"))
+        icc = None
+    # WebP and AVIF have no field for resolution but EXIF; elsewhere EXIF is only kept in step.
+    dpi = had.dpi if had.exif or target.format in ("webp", "avif") else None
+    exif = md.refresh_exif(had.exif, target.width, target.height, dpi)
+    return dataclasses.replace(had, icc=icc, exif=exif, xmp=md.refresh_xmp(had.xmp, target.width, target.height))
+
+
+def _tagged(picture: Any, kept: Metadata, format: str) -> Any:
+    """``picture`` with what libvips itself is to write: profile, density, and into AVIF XMP and a stand-in for EXIF."""
+    picture = picture.copy(xres=(kept.dpi or (25.4, 25.4))[0] / 25.4, yres=(kept.dpi or (25.4, 25.4))[1] / 25.4)
+    blobs = {"icc-profile-data": kept.icc}
+    if format == "avif":
+        blobs |= {"xmp-data": kept.xmp, "exif-data": kept.exif}
+    for name, blob in blobs.items():
+        if blob:
+            picture.set_type(pyvips.GValue.blob_type, name, blob)
+    return picture
+
+
+def _save_pixels(picture: Any, fd: int, target: Target, format: Format, kept: Metadata) -> None:
+    to = pyvips.Target.new_to_descriptor(fd)
+    quality = target.quality or format.default_quality or 100
+    keep = "icc"
+    if format.name == "jpeg":
+        picture.jpegsave_target(to, Q=quality, subsample_mode="off" if quality >= 90 else "on", keep=keep)
+    elif format.name == "png":
+        picture.pngsave_target(to, compression=3, filter="up", keep=keep)
+    elif format.name == "webp":
+        lossless = quality == 100
+        picture.webpsave_target(to, Q=quality, lossless=lossless, effort=1 if lossless else 4, keep=keep)
+    elif format.name == "tiff":
+        raw = picture.width * picture.height * picture.bands * target.bits // 8
+        predictor = "float" if target.bits == 32 else "horizontal"
+        picture.tiffsave_target(to, compression="deflate", level=3, predictor=predictor, bigtiff=raw > BIG_TIFF, resunit="inch", keep=keep)
+    else:
+        subsample = "off" if quality >= 90 else "on"
+        # Asked to keep EXIF where there is none, libvips makes some up.
+        keep = "|".join(["icc", *(["xmp"] if kept.xmp else []), *(["exif"] if kept.exif else [])])
+        picture.heifsave_target(to, compression="av1", Q=quality, effort=1, bitdepth=8, subsample_mode=subsample, keep=keep)
+
+
+# --- the check ---------------------------------------------------------------------------------------------------------
+
+
+def _checked(reader: Reader, target: Target, kept: Metadata, wanted: Any) -> list[Notice]:
+    """Reopen what was written: size, depth, bands and every row must be there, or :class:`OutputError`; metadata that is
+    not becomes notices.
+    """
+    format = target.format
+    picture = open_picture(reader, format)
+    grey_too = format not in ("webp", "avif")
+    bands = wanted.bands if grey_too else max(3, wanted.bands + (2 if wanted.bands <= 2 else 0))
+    # libwebp leaves out an alpha that is opaque everywhere.
+    right = (bands, bands - 1) if format == "webp" and bands == 4 else (bands,)
+    depth = {"uchar": 8, "ushort": 16, "float": 32}.get(picture.format)
+    seen, due = (picture.width, picture.height, depth), (target.width, target.height, target.bits)
+    if seen != due or picture.bands not in right:
+        is_now, should = (f"{w} x {h}, {d}-bit with {b} bands" for (w, h, d), b in ((seen, picture.bands), (due, bands)))
+        raise OutputError(f"the written file is {is_now} instead of {should}: it was not kept", hint="choose another format")
+    for _ in rows_of(picture):
+        pass
+    return list(_lost(scan(reader, format).metadata(), kept, format.upper()))
+
+
+def _lost(found: Metadata, kept: Metadata, format: str) -> Iterator[Notice]:
+    """A notice for each kind of metadata that is not in the file as it should be."""
+    want, have = md.tags(kept.exif), md.tags(found.exif)
+    gone = sorted(name for name, value in want.items() if have.get(name) != value)
+    if gone:
+        listed = ", ".join(gone[:12]) + (f" and {len(gone) - 12} more" if len(gone) > 12 else "")
+        yield Notice("exif-lost", f"{format} did not take these EXIF tags: {listed}")
+    for name in ("icc", "xmp", "iptc"):
+        if getattr(kept, name) and getattr(found, name) != getattr(kept, name):
+            yield Notice(f"{name}-lost", f"{format} did not take the {name.upper()} data")
+    if kept.dpi and (found.dpi is None or any(abs(a - b) > 0.51 for a, b in zip(found.dpi, kept.dpi, strict=True))):
+        yield Notice("dpi-lost", f"{format} did not take the resolution of {kept.dpi[0]:g} dpi")
+
+
+# --- objects -----------------------------------------------------------------------------------------------------------
+
+
+def reduced(samples: Samples, target: Target, source: Image) -> Samples:
+    """``samples`` at the target's size: ``(h, w, bands)``, ``uint8`` or ``uint16`` as asked, ``uint16`` for float."""
+    height, width, bands = samples.shape
+    bits = min(target.bits, 16)
+    if (width, height) == (target.width, target.height):
+        return at_depth(samples, bits)
+    with _translated("<memory>"):
+        picture = _picture(samples, dataclasses.replace(target, bits=bits), source, alpha=bands in (2, 4))
+        raw = picture.write_to_memory()
+    return np.frombuffer(raw, np.uint8 if bits == 8 else np.uint16).reshape(target.height, target.width, bands)
+
+
+def to_array(samples: Samples, target: Target, source: Image) -> NDArray[Any]:
+    """An array like the source array: its dtype (``float64`` becomes ``float32``), 2-D if it was 2-D. Target bits 32 is float in [0, 1]."""
+    pixels = reduced(samples, target, source)
+    if target.bits == 32:
+        pixels = float_table(source.transfer)[pixels]
+    return pixels[..., 0] if source.header.flat else np.ascontiguousarray(pixels)
+
+
+def to_pil(samples: Samples, target: Target, source: Image) -> PIL.Image.Image:
+    """A Pillow picture (L, LA, RGB, RGBA, or I;16 for plain 16-bit grey) with profile, EXIF, XMP and dpi in ``info``.
+
+    What Pillow cannot hold is told by notices in ``info["enlarger"]``.
+    """
+    import PIL.Image
+
+    notices: list[Notice] = []
+    bits = 16 if target.bits > 8 and samples.shape[2] == 1 else 8
+    if target.bits > bits:
+        notices.append(Notice("depth-reduced", f"Pillow holds no {target.bits}-bit samples here: they became {bits}-bit"))
+    pixels = reduced(samples, dataclasses.replace(target, bits=bits), source)
+    picture = PIL.Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
+    kept = _metadata_for(dataclasses.replace(target, format="tiff", bits=bits), source, notices)
+    info = {"icc_profile": kept.icc, "exif": kept.exif, "xmp": kept.xmp, "dpi": kept.dpi, "enlarger": tuple(notices)}
+    picture.info.update({key: value for key, value in info.items() if value})
+    return picture
