@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import pictures
 
-from enlarger import metadata as md
+from enlarger.files import metadata as md
 
 
 def read(blob: bytes | None) -> PIL.Image.Exif:

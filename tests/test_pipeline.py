@@ -131,7 +131,7 @@ def centroid(picture: np.ndarray) -> tuple[float, float]:
     return (weight.sum(0) * np.arange(grey.shape[1])).sum() / weight.sum(), (weight.sum(1) * np.arange(grey.shape[0])).sum() / weight.sum()
 
 
-NET_SCALES = [(f"realesr-animevideov3-x{n}", s) for n in (2, 3, 4) for s in (1, 2, 2.5, 3, 4, 5.3)]
+NET_SCALES = [(f"realesr-animevideov3-x{n}", s) for n in (2, 3, 4) for s in (1, 2, 2.5, 3, 4)] + [("realesr-animevideov3-x4", 5.3)]
 NET_SCALES += [(model, s) for model in ("realesrgan-x4plus", "realesrgan-x4plus-anime") for s in (2.5, 4)]
 
 
@@ -144,9 +144,9 @@ def test_nets_do_not_drift_by_a_part_of_a_pixel(model: str, scale: float) -> Non
     """
     drifts = []
     for turn in (1, -1):
-        array = np.ascontiguousarray(astronaut(180, 70, 64, 60)[::turn, ::turn])
+        array = np.ascontiguousarray(astronaut(184, 74, 48, 44)[::turn, ::turn])
         result = enlarger.enlarge(array, scale, model=model, device="cpu").image
-        small = np.asarray(Pillow.fromarray(result).resize((64, 60), Pillow.Resampling.BICUBIC), float).mean(2)
+        small = np.asarray(Pillow.fromarray(result).resize((48, 44), Pillow.Resampling.BICUBIC), float).mean(2)
         drifts.append(shift(array.astype(float).mean(2), small))
     assert np.abs(np.mean(drifts, 0)).max() < 0.08
 
@@ -159,9 +159,9 @@ def shift(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def test_the_shift_meter_sees_half_an_output_pixel() -> None:
-    array = astronaut(180, 70, 64, 60).astype(float).mean(2)
+    array = astronaut(184, 74, 48, 44).astype(float).mean(2)
     large = np.repeat(np.repeat(array, 8, 0), 8, 1)
-    moved = np.roll(large, 1, 1).reshape(60, 8, 64, 8).mean((1, 3))
+    moved = np.roll(large, 1, 1).reshape(44, 8, 48, 8).mean((1, 3))
     assert shift(array, moved) == pytest.approx([0.125, 0], abs=0.02)
 
 
@@ -185,10 +185,10 @@ def test_sixteen_bits_are_more_than_eight() -> None:
 
 def test_progress_climbs_and_counts_tiles() -> None:
     seen: list[enlarger.Progress] = []
-    enlarger.enlarge(astronaut(0, 0, 90, 60), 8, tile=40, progress=seen.append, **LIGHT)
+    enlarger.enlarge(astronaut(0, 0, 40, 30), 8, tile=40, progress=seen.append, **LIGHT)
     counts = [event.tiles_done for event in seen]
     assert counts == sorted(counts)
-    assert seen[-1].tiles_done == seen[-1].tiles > 40
+    assert seen[-1].tiles_done == seen[-1].tiles == 13
     done = [event.done for event in seen]
     assert done == sorted(done)
     assert done[-1] == pytest.approx(1)
@@ -232,14 +232,14 @@ def test_an_enlarger_opens_an_engine_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_same_again_gives_the_same_bytes(tmp_path: Path) -> None:
-    array = astronaut(50, 50, 70, 40)
+    array = astronaut(50, 50, 50, 34)
     for name in ("a.jpg", "b.jpg"):
         enlarger.enlarge(array, 4, output=tmp_path / name, tile=32, **LIGHT)
     assert (tmp_path / "a.jpg").read_bytes() == (tmp_path / "b.jpg").read_bytes()
 
 
 def test_the_canvas_on_disk_gives_the_same_bytes_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    array = astronaut(50, 50, 60, 40)
+    array = astronaut(50, 50, 36, 24)
     enlarger.enlarge(array, 6, output=tmp_path / "a.png", tile=32, **LIGHT)
     monkeypatch.setattr("enlarger.canvas.IN_MEMORY", 0)
     enlarger.enlarge(array, 6, output=tmp_path / "b.png", tile=32, **LIGHT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from enlarger.errors import UsageError
+from enlarger.errors import FormatLimitError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,21 @@ class Format:
     alpha: bool
     default_quality: int | None
     streams: bool
+
+    def depth(self, bits: int) -> int:
+        """Bits per sample for a source of ``bits``: its own where the format holds them, else the next lower that it does."""
+        return max((b for b in self.bits if b <= bits), default=min(self.bits))
+
+    def check_fits(self, width: int, height: int, *, alpha: bool = False) -> None:
+        """Raise :class:`FormatLimitError`, naming formats that would do, when ``width`` x ``height`` is more than it can hold."""
+        side = max(width, height)
+        if side <= self.max_side:
+            return
+        fitting = [f.name for f in FORMATS.values() if side <= f.max_side and (f.alpha or not alpha)]
+        raise FormatLimitError(
+            f"{width} x {height} is more than {self.name} can hold ({self.max_side} pixels a side)",
+            hint=f"choose --format {' or '.join(fitting)}" if fitting else "choose a smaller --scale",
+        )
 
 
 # Limits measured with libvips 8.18: libjpeg stops at 65500 (not 65535), WebP at 16383, AVIF at 16384.

@@ -104,12 +104,12 @@ class Result:
         output = Path(path)
         options = Options.of(**self.plan.options)
         chosen = plan.choose_format(self._source.header, options.model_copy(update={"format": None}), output)
-        target = replace(self._target, format=chosen.name, bits=plan.output_depth(chosen, self._source.header.bits))
+        target = replace(self._target, format=chosen.name, bits=chosen.depth(self._source.header.bits))
         if chosen.default_quality is None:
             target = replace(target, quality=None)
         elif target.quality is None:
             target = replace(target, quality=chosen.default_quality)
-        plan.check_fits(chosen, target.width, target.height)
+        chosen.check_fits(target.width, target.height, alpha=self._source.alpha)
         encode.check_output(output, overwrite=overwrite, source=_source_path(self._source.header.name))
         start = time.perf_counter()
         written = encode.save(self._samples, target, self._source, output, overwrite=overwrite)

@@ -36,8 +36,8 @@ from enlarger.errors import (
     SourceUnreadableError,
 )
 from enlarger.image import Image, Transfer
+from enlarger.pixels.transfer import float_table
 from enlarger.steps.decode import bleed, decode, probe
-from enlarger.transfer import float_table
 
 READ = "Enlarger reads jpeg, png, webp, tiff, avif, gif, bmp and ppm"
 COMPLETE = "get a complete copy, or take what decodes with --allow-truncated"
@@ -532,7 +532,7 @@ REFUSED: list[tuple[bytes, type[EnlargerError], str]] = [
     (
         png(100_000, 100_000),
         SourceTooLargeError,
-        "the picture is 100000 x 100000 pixels (10000 MP), more than the limit of 512 MP; crop or reduce it first",
+        "the picture is 100000 x 100000 pixels (10000 MP), more than the limit of 300 MP; crop or reduce it first",
     ),
     (
         png(4000, 4000),
@@ -542,7 +542,7 @@ REFUSED: list[tuple[bytes, type[EnlargerError], str]] = [
     (
         b"P5 65535 65535 255 ",
         SourceTooLargeError,
-        "the picture is 65535 x 65535 pixels (4295 MP), more than the limit of 512 MP; crop or reduce it first",
+        "the picture is 65535 x 65535 pixels (4295 MP), more than the limit of 300 MP; crop or reduce it first",
     ),
 ]
 
@@ -610,7 +610,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def denied(*_: object, **__: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("enlarger.reader.os.open", denied)
+    monkeypatch.setattr("enlarger.files.reader.os.open", denied)
     assert (
         sentence(tmp_path / "secret.png", SourceUnreadableError) == "/secret.png: permission denied; make the file readable for this user"
     )

@@ -12,7 +12,7 @@ from enlarger.formats import FORMATS
 from enlarger.image import Header, round_half_up
 from enlarger.options import Options
 from enlarger.report import Plan
-from enlarger.steps.plan import default_output, make_plan, output_depth, speed_factor
+from enlarger.steps.plan import default_output, make_plan, speed_factor
 
 
 def header(width: int = 512, height: int = 512, *, format: str = "jpeg", channels: int = 3, alpha: bool = False, bits: int = 8) -> Header:
@@ -163,7 +163,7 @@ def test_unknown_engines_and_models_are_named_with_those_there_are() -> None:
     ("bits", "depths"), [(8, {"jpeg": 8, "png": 8, "tiff": 8}), (16, {"jpeg": 8, "png": 16, "tiff": 16}), (32, {"png": 16, "tiff": 32})]
 )
 def test_depth_is_kept_where_the_format_can(bits: int, depths: dict[str, int]) -> None:
-    assert {name: output_depth(FORMATS[name], bits) for name in depths} == depths
+    assert {name: FORMATS[name].depth(bits) for name in depths} == depths
 
 
 def test_default_name() -> None:

@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger import metadata as md
-from enlarger.arrays import finished, header_of, image_of
-from enlarger.bleed import bled, bleed
 from enlarger.canvas import Canvas
-from enlarger.containers import Carried, scan
 from enlarger.errors import DamagedImageError, InputError, SourceTooLargeError
+from enlarger.files import metadata as md
+from enlarger.files.containers import Carried, scan
+from enlarger.files.reader import Reader
+from enlarger.files.sniff import HEAD, belies, sniff
 from enlarger.image import Box, Header, Image, Metadata, Notice, Samples, Transfer
-from enlarger.reader import Reader
-from enlarger.sniff import HEAD, belies, sniff
-from enlarger.transfer import at_depth, stored
+from enlarger.pixels.arrays import finished, header_of, image_of
+from enlarger.pixels.bleed import bled, bleed
+from enlarger.pixels.transfer import at_depth, stored
 
 # libvips drops its warnings if this is set when it starts; whatever matters comes as an error too.
 STARTS_HERE = "pyvips" not in sys.modules
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_PIXELS", "bleed", "decode", "open_picture", "probe", "pyvips", "reason", "rows_of", "vips_of"]
 
-MAX_PIXELS = 512 * 10**6
+MAX_PIXELS = 300 * 10**6
 """Pixels that Enlarger agrees to decode."""
 
 LAB = ("lab", "labq", "labs", "xyz", "yxy")

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger import metadata as md
-from enlarger import splice
-from enlarger.containers import scan
-from enlarger.errors import DiskFullError, EnlargerError, FormatLimitError, OutputError, OutputExistsError
+from enlarger.errors import DiskFullError, EnlargerError, OutputError, OutputExistsError
+from enlarger.files import metadata as md
+from enlarger.files import splice
+from enlarger.files.containers import scan
+from enlarger.files.reader import Reader
 from enlarger.formats import FORMATS, Format, format_named
-from enlarger.image import Header, Image, Metadata, Notice, Samples, Transfer
-from enlarger.reader import Reader
+from enlarger.image import Image, Metadata, Notice, Samples, Transfer
+from enlarger.pixels.transfer import at_depth, float_table
 from enlarger.steps.decode import open_picture, pyvips, reason, rows_of, vips_of
-from enlarger.transfer import at_depth, float_table
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -54,11 +54,6 @@ class Written:
     bytes: int
     sha256: str
     notices: tuple[Notice, ...]
-
-
-def output_bits(format: Format, header: Header) -> int:
-    """Bits per sample in ``format`` for a source of ``header``: its own, else the next that the format has."""
-    return header.bits if header.bits in format.bits else min(header.bits, max(format.bits))
 
 
 # --- before any work ---------------------------------------------------------------------------------------------------
@@ -105,24 +100,6 @@ def _check_path(path: Path, overwrite: bool, source: Path | None) -> None:
         raise OutputError("this is not a regular file", hint="choose another name", subject=name)
     if os.path.lexists(path) and not overwrite:
         raise OutputExistsError("the file exists already", hint="replace it with --overwrite or choose another name", subject=name)
-
-
-def check_format(target: Target, *, alpha: bool) -> tuple[Notice, ...]:
-    """Whether the format can hold ``target``; gives notices about what it cannot (:func:`save` does not repeat them).
-
-    Raises :class:`FormatLimitError`, which names the formats that could.
-    """
-    format = format_named(target.format)
-    side = max(target.width, target.height)
-    if side > format.max_side:
-        fitting = [f.name for f in FORMATS.values() if side <= f.max_side and (f.alpha or not alpha) and target.bits in f.bits]
-        size = f"{target.width} x {target.height}"
-        message = f"{format.name.upper()} holds at most {format.max_side} pixels a side, the result would be {size}"
-        raise FormatLimitError(message, hint=f"choose {' or '.join(fitting)}, or a smaller scale", subject="--format")
-    if alpha and not format.alpha:
-        able = ", ".join(f.name for f in FORMATS.values() if f.alpha)
-        return (Notice("alpha-dropped", f"{format.name.upper()} holds no transparency: it was laid on white; {able} would keep it"),)
-    return ()
 
 
 # --- pixels ------------------------------------------------------------------------------------------------------------
@@ -181,7 +158,7 @@ def save(samples: Samples, target: Target, source: Image, path: Path, *, overwri
     ``samples`` larger than the target are reduced on the way. The file appears under its name whole and checked, or not
     at all. Raises :class:`OutputExistsError`, :class:`FormatLimitError`, :class:`DiskFullError`, :class:`OutputError`.
     """
-    check_format(target, alpha=source.alpha)
+    format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha)
     part = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.part{path.suffix[:16]}")
     with _translated(str(path)):
         fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
@@ -200,7 +177,7 @@ def save(samples: Samples, target: Target, source: Image, path: Path, *, overwri
 
 def to_bytes(samples: Samples, target: Target, source: Image) -> tuple[bytes, tuple[Notice, ...]]:
     """The same file as :func:`save` writes, as bytes."""
-    check_format(target, alpha=source.alpha)
+    format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha)
     with _translated("<bytes>"), tempfile.TemporaryFile(prefix="enlarger-") as file:
         written = _write(file.fileno(), samples, target, source)
         file.seek(0)
@@ -257,7 +234,7 @@ def _write(fd: int, samples: Samples, target: Target, source: Image) -> Written:
     format = format_named(target.format)
     alpha = source.alpha and format.alpha
     picture = _picture(samples, target, source, alpha=alpha)
-    notices = list(_depth_notices(target, source))
+    notices = list(_pixel_notices(target, source))
     kept = _metadata_for(target, source, notices)
     front = splice.front(format.name, kept)
     os.lseek(fd, len(front), os.SEEK_SET)
@@ -268,7 +245,11 @@ def _write(fd: int, samples: Samples, target: Target, source: Image) -> Written:
         return Written(reader.size, reader.sha256(), tuple(notices))
 
 
-def _depth_notices(target: Target, source: Image) -> Iterator[Notice]:
+def _pixel_notices(target: Target, source: Image) -> Iterator[Notice]:
+    """What of the samples themselves the format does not hold."""
+    if source.alpha and not FORMATS[target.format].alpha:
+        able = ", ".join(f.name for f in FORMATS.values() if f.alpha)
+        yield Notice("alpha-dropped", f"{target.format.upper()} holds no transparency: it was laid on white; {able} would keep it")
     bits = source.header.bits
     if target.bits < bits:
         was = "float" if bits == 32 else f"{bits}-bit"

@@ -10,7 +10,7 @@ from pathlib import Path
 from enlarger.canvas import IN_MEMORY
 from enlarger.engines import find, names
 from enlarger.engines.engine import Device, Engine, ModelSpec
-from enlarger.errors import EngineMissingError, FormatLimitError, OutOfMemoryError, UsageError
+from enlarger.errors import EngineMissingError, OutOfMemoryError, UsageError
 from enlarger.formats import FORMATS, Format, format_named, format_of_suffix
 from enlarger.image import Header, enlarged_size
 from enlarger.options import Options
@@ -48,10 +48,10 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
     """
     width, height = enlarged_size(header.width, header.height, options.scale)
     chosen = choose_format(header, options, output)
-    check_fits(chosen, width, height)
+    chosen.check_fits(width, height, alpha=header.alpha)
     choice = _choose(header, options)
     stages = tuple(_stages(header, options, choice, (width, height)))
-    bits = output_depth(chosen, header.bits)
+    bits = chosen.depth(header.bits)
     info = OutputInfo(
         path=str(output) if output else None,
         format=chosen.name,
@@ -109,21 +109,6 @@ def choose_format(header: Header, options: Options, output: Path | None) -> Form
     if options.quality is not None and chosen.default_quality is None:
         raise UsageError(f"{chosen.name} is lossless and has no quality", hint="drop it or choose jpeg, webp or avif", subject="--quality")
     return chosen
-
-
-def check_fits(format: Format, width: int, height: int) -> None:
-    """Raise :class:`FormatLimitError`, naming formats that would do, when ``format`` cannot hold ``width`` x ``height``."""
-    if max(width, height) > format.max_side:
-        fitting = [f.name for f in FORMATS.values() if max(width, height) <= f.max_side]
-        raise FormatLimitError(
-            f"{width} x {height} is more than {format.name} can hold ({format.max_side} pixels a side)",
-            hint=f"choose --format {' or '.join(fitting)}" if fitting else "choose a smaller --scale",
-        )
-
-
-def output_depth(format: Format, bits: int) -> int:
-    """Bits per sample of the output: the source's where ``format`` holds them, else the next lower."""
-    return max(b for b in format.bits if b <= bits) if min(format.bits) <= bits else min(format.bits)
 
 
 def default_output(source: Path, header: Header, options: Options, folder: Path | None) -> Path:

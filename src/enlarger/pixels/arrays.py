@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from enlarger.errors import InputError
 from enlarger.image import Header, Image, Metadata, Notice, Samples, Transfer
-from enlarger.transfer import stored
+from enlarger.pixels.transfer import stored
 
 HINT = "give (h, w) or (h, w, 1 to 4) of uint8, uint16, or floats from 0 to 1"
 BITS = {"uint8": 8, "uint16": 16, "float32": 32, "float64": 32}

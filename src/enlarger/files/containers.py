@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from enlarger import metadata as md
+from enlarger.files import metadata as md
+from enlarger.files.reader import Reader
 from enlarger.image import Metadata, Notice
-from enlarger.reader import Reader
 
 MAX_STEPS = 200_000
 XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"

@@ -14,11 +14,11 @@ from __future__ import annotations
 import os
 import zlib
 
-from enlarger import metadata as md
 from enlarger.canvas import write_at
-from enlarger.containers import PHOTOSHOP_MARK, XMP_MARK, avif_item, avif_meta, tiff_page, webp_chunks
+from enlarger.files import metadata as md
+from enlarger.files.containers import PHOTOSHOP_MARK, XMP_MARK, avif_item, avif_meta, tiff_page, webp_chunks
+from enlarger.files.reader import Reader
 from enlarger.image import Metadata
-from enlarger.reader import Reader
 
 SEGMENT = 65533
 """Bytes that a JPEG segment can hold."""

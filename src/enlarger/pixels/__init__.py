@@ -1,0 +1,1 @@
+"""Small operations on samples that decoding and encoding share."""
