@@ -198,7 +198,7 @@ def test_ticks_climb_to_one_and_can_cancel() -> None:
 
 
 def test_a_picture_engine_is_asked_for_every_strip_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("enlarger.steps.enlarge.STRIP_PIXELS", 100)
+    monkeypatch.setattr("enlarger.steps.tiles.STRIP_PIXELS", 100)
     samples = picture(17, 13, 3)
     asked = []
 
