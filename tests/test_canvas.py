@@ -94,5 +94,5 @@ def test_without_fallocate_zeros_are_written(monkeypatch: pytest.MonkeyPatch, tm
 
 def test_a_folder_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(canvas_module, "IN_MEMORY", 0)
-    with pytest.raises(OutputError, match="cannot write temporary files: No such file or directory; choose another output folder"):
+    with pytest.raises(OutputError, match="cannot write temporary files: No such file or directory; choose another place with --temp"):
         Canvas(10, 10, 3, np.uint8, tmp_path / "missing")

@@ -1,8 +1,9 @@
 """Canvas: the result while it is being made, written box by box, never held whole in memory when it is large.
 
-Samples lie in rows, channels interleaved, as ``uint8`` or ``uint16``. A small canvas is an array; a larger one is a file
-without a name, so that nothing is left behind whatever happens to the process. Space on disk is taken before the first
-tile: a full disk is an error at the start, not after an hour.
+Samples lie in rows, channels interleaved, as ``uint8`` or ``uint16``. A canvas that may be needed again after a kill is a
+named file in the work folder of its job (see :mod:`enlarger.journal`); any other is an array while it is small, and else a
+file without a name, so that nothing is left behind whatever happens to the process. Space on disk is taken before the
+first tile: a full disk is an error at the start, not after an hour.
 """
 
 from __future__ import annotations
@@ -27,21 +28,32 @@ IN_MEMORY = 32 * 10**6
 class Canvas:
     """``height`` x ``width`` x ``bands`` samples of ``dtype`` (``uint8`` or ``uint16``).
 
-    ``folder`` is where the file goes when one is needed. Raises :class:`DiskFullError` when the disk cannot hold it and
-    :class:`OutputError` when the folder cannot be written.
+    ``file`` is opened if it is there and made if not; without it, ``folder`` is where an unnamed file goes when one is needed.
+    Raises :class:`DiskFullError` when the disk cannot hold it and :class:`OutputError` when the folder cannot be written.
     """
 
-    def __init__(self, width: int, height: int, bands: int, dtype: type[np.uint8] | type[np.uint16], folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        bands: int,
+        dtype: type[np.uint8] | type[np.uint16],
+        folder: Path | None = None,
+        *,
+        file: Path | None = None,
+    ) -> None:
         self.width, self.height, self.bands = width, height, bands
         self.dtype = np.dtype(dtype)
         self.bytes = width * height * bands * self.dtype.itemsize
         self._covered = 0
         self._array: NDArray[Any] | None = None
         self._file = -1
-        if self.bytes <= IN_MEMORY:
+        if file is not None:
+            self._file = _opened(file, self.bytes)
+        elif self.bytes <= IN_MEMORY:
             self._array = np.zeros((height, width, bands), self.dtype)
         else:
-            self._file = _unnamed_file(folder or Path(tempfile.gettempdir()), self.bytes)
+            self._file = _opened(None, self.bytes, folder or Path(tempfile.gettempdir()))
 
     def write(self, box: Box, samples: Samples) -> None:
         """Put ``samples`` (``box.height`` x ``box.width`` x bands, of the canvas' dtype) at ``box``; each pixel once."""
@@ -62,6 +74,26 @@ class Canvas:
             return
         for y in range(box.height):
             write_at(self._file, samples[y].data.cast("B"), ((box.y + y) * self.width + box.x) * pixel)
+
+    def read(self, box: Box) -> Samples:
+        """The samples at ``box``, a copy."""
+        if self._array is not None:
+            return self._array[box.slices()].copy()
+        pixel = self.bands * self.dtype.itemsize
+        rows = [os.pread(self._file, box.width * pixel, ((box.y + y) * self.width + box.x) * pixel) for y in range(box.height)]
+        return np.frombuffer(b"".join(rows), self.dtype).reshape(box.height, box.width, self.bands)
+
+    def cover(self, box: Box) -> None:
+        """Count ``box`` as written: it was, by an earlier run on the same file."""
+        self._covered += box.area
+
+    def sync(self) -> None:
+        """Return when everything written so far is on the disk."""
+        if self._file >= 0:
+            try:
+                (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(self._file)
+            except OSError as error:
+                raise _failure(error) from error
 
     @property
     def complete(self) -> bool:
@@ -97,27 +129,46 @@ class Canvas:
             self.close()
 
 
-def _unnamed_file(folder: Path, size: int) -> int:
-    """A file of ``size`` allocated bytes in ``folder`` that has no name any more."""
+def _opened(path: Path | None, size: int, folder: Path | None = None) -> int:
+    """The file ``path``, or one without a name in ``folder``, with ``size`` allocated bytes."""
+    place = path.parent if path else folder
     try:
-        handle, name = tempfile.mkstemp(prefix=".enlarger-", suffix=".canvas", dir=folder)
+        if path is not None:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        else:
+            handle, name = tempfile.mkstemp(prefix=".enlarger-", suffix=".canvas", dir=folder)
+            Path(name).unlink()
     except OSError as error:
         raise OutputError(
-            f"cannot write temporary files: {error.strerror}", hint="choose another output folder", subject=str(folder)
+            f"cannot write temporary files: {error.strerror}", hint="choose another place with --temp", subject=str(place)
         ) from error
     try:
-        Path(name).unlink()
-        allocate(handle, size)
+        if os.fstat(handle).st_size != size:
+            os.ftruncate(handle, 0)
+            allocate(handle, size)
     except OSError as error:
         os.close(handle)
         if error.errno == errno.ENOSPC:
             raise DiskFullError(
                 f"no room for {size / 1e6:.0f} MB of temporary data",
-                hint="free some space or choose another output folder",
-                subject=str(folder),
+                hint="free some space or choose another place with --temp",
+                subject=str(place),
             ) from error
-        raise OutputError(f"cannot write temporary files: {error.strerror}", subject=str(folder)) from error
+        raise OutputError(f"cannot write temporary files: {error.strerror}", subject=str(place)) from error
     return handle
+
+
+def full_disk(place: Path | None = None) -> DiskFullError:
+    """What is said when the disk fills up during the work."""
+    return DiskFullError(
+        "the disk is full", hint="free some space and start the same command again: it goes on from here", subject=str(place or "")
+    )
+
+
+def _failure(error: OSError) -> OutputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return full_disk()
+    return OutputError(f"writing temporary data failed: {error.strerror}", hint="mend it and start the same command again")
 
 
 def allocate(handle: int, size: int) -> None:
@@ -140,7 +191,5 @@ def write_at(handle: int, data: memoryview, offset: int) -> None:
                 os.lseek(handle, offset, os.SEEK_SET)
                 done = os.write(handle, data)
         except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise DiskFullError("the disk is full", hint="free some space and start again") from error
-            raise OutputError(f"writing temporary data failed: {error.strerror}") from error
+            raise _failure(error) from error
         data, offset = data[done:], offset + done

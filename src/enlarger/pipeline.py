@@ -6,6 +6,8 @@ first pixel is enlarged.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
 import shlex
@@ -13,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +29,8 @@ from enlarger.canvas import Canvas
 from enlarger.engines import find, names
 from enlarger.engines.engine import Engine, EngineSpec, ModelSpec, PictureEngine, TileEngine
 from enlarger.errors import CancelledError, EngineError, UsageError
-from enlarger.image import Header, Image, Samples
+from enlarger.image import Header, Image, Notice, Samples
+from enlarger.journal import Ledger, Work, work_folder
 from enlarger.options import Options
 from enlarger.report import Plan, Report, Reproduce, Stage, Tiles, Warning_
 from enlarger.steps import encode, plan
@@ -156,13 +160,18 @@ class Enlarger:
         overwrite: bool = False,
         progress: OnProgress | None = None,
         cancel: Cancel | None = None,
+        temp: Path | None = None,
+        fresh: bool = False,
         **changes: Any,
     ) -> Result:
         """Enlarge ``source``: a path, bytes of a file, a PIL image, a numpy array (``(h, w)`` or ``(h, w, 1-4)``) or an :class:`Image`.
 
         ``output`` is the file to write, or a folder for ``NAME-4x.EXT``; without it the result stays in memory. ``progress``
         is called after every tile; ``cancel`` (an event, or a function that answers ``True``) stops after the tile at hand
-        with :class:`CancelledError`. Raises :class:`EnlargerError` in its kinds; then nothing was written.
+        with :class:`CancelledError`.
+
+        While a file is being made, finished tiles are kept in a hidden folder beside it (or in ``temp``). After an error, a
+        cancel or a kill the same call goes on from there; ``fresh`` throws them away instead. Raises :class:`EnlargerError` in its kinds; then nothing was written.
         """
         started = time.perf_counter()
         options = Options.of(self.options, **changes)
@@ -172,11 +181,15 @@ class Enlarger:
         watch.step("decode")
         picture = decode(source, allow_truncated=options.allow_truncated)
         watch.timings["decode"] = time.perf_counter() - started
-        samples, tally = self._stages(picture, planned, options, target.parent if target else None, watch)
-        result = Result(samples, picture, _kind(source), _target(planned), _report(picture, planned, options, tally, watch))
-        if target is not None:
+        if target is None:
+            samples, tally = self._stages(picture, planned, options, None, watch)
+            return Result(samples, picture, _kind(source), _target(planned), _report(picture, planned, options, tally, watch))
+        with Work(work_folder(target, temp), job_key(picture, planned, options), fresh=fresh) as work:
+            samples, tally = self._stages(picture, planned, options, work, watch)
+            result = Result(samples, picture, _kind(source), _target(planned), _report(picture, planned, options, tally, watch, work))
             watch.step("encode")
             result.save(target, overwrite=overwrite)
+            work.discard()
         return result
 
     def _planned(self, source: Source, output: str | os.PathLike[str] | None, overwrite: bool, options: Options) -> Plan:
@@ -189,7 +202,7 @@ class Enlarger:
             encode.check_output(target, overwrite=overwrite, source=path)
         return planned
 
-    def _stages(self, picture: Image, planned: Plan, options: Options, folder: Path | None, watch: _Watch) -> tuple[Samples, Tally]:
+    def _stages(self, picture: Image, planned: Plan, options: Options, work: Work | None, watch: _Watch) -> tuple[Samples, Tally]:
         """Run all stages; the last canvas' samples, which encoding may still have to reduce."""
         samples, total = picture.samples, Tally()
         for number, stage in enumerate(planned.stages):
@@ -198,21 +211,28 @@ class Enlarger:
             last = number + 1 == len(planned.stages)
             dtype = np.uint8 if last and picture.samples.dtype == np.uint8 and stage_is_exact(stage) else np.uint16
             size = (stage.width * stage.scale, stage.height * stage.scale) if stage.scale else (stage.out_width, stage.out_height)
-            with Canvas(*size, picture.header.bands, dtype, folder) as canvas:
+            ledger = Ledger(work, number)
+            with Canvas(*size, picture.header.bands, dtype, file=work.canvas(number) if work else None) as canvas:
                 start = time.perf_counter()
                 if isinstance(engine, PictureEngine) and stage.scale == 0:
-                    tally = enlarge_by_picture(samples, engine, canvas, watch.tick)
+                    tally = enlarge_by_picture(samples, engine, canvas, watch.tick, ledger=ledger)
                 else:
                     grid = Grid(stage.width, stage.height, stage.columns, stage.rows, stage.halo, stage.feather)
-                    tally = enlarge_by_tiles(samples, picture.alpha, grid, model, _as_tile_engine(engine), canvas, watch.tick)
+                    on_cpu = partial(self._on_cpu, stage, options)
+                    tally = enlarge_by_tiles(
+                        samples, picture.alpha, grid, model, _as_tile_engine(engine), canvas, watch.tick, ledger=ledger, fallback=on_cpu
+                    )
                 watch.add("enlarge", time.perf_counter() - start)
                 if not canvas.complete:
                     raise EngineError("a part of the result was never written", hint="report this; it is a bug")
                 samples = canvas.samples()
             watch.add("engine", tally.engine_seconds)
-            total.computed += tally.computed
-            total.split += tally.split
+            total.add(tally)
         return samples, total
+
+    def _on_cpu(self, stage: Stage, options: Options) -> TileEngine:
+        """The stage's model on the CPU: what a tile gets on which the device answered NaN or infinity."""
+        return _as_tile_engine(self._engine(stage.model_copy(update={"device": "cpu"}), options)[0])
 
     def _engine(self, stage: Stage, options: Options) -> tuple[TileEngine | PictureEngine, ModelSpec]:
         """The opened engine for ``stage``, opened only once."""
@@ -358,15 +378,39 @@ class _Watch:
         self._progress(Progress(step, done, tiles_done, sum(counts), made / spent if spent > 0 else 0.0, now - self._started, left))
 
 
-def _report(picture: Image, planned: Plan, options: Options, tally: Tally, watch: _Watch) -> Report:
+def job_key(picture: Image, planned: Plan, options: Options) -> str:
+    """Digest of all that can change a byte of the canvas: source, stages, settings, versions and processor."""
+    facts = {
+        "source": picture.sha256,
+        "stages": [stage.model_dump(exclude={"seconds"}) for stage in planned.stages],
+        "settings": options.settings,
+        "allow_truncated": options.allow_truncated,
+        "versions": {"enlarger": __version__, **libraries()},
+        "machine": machine(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _report(picture: Image, planned: Plan, options: Options, tally: Tally, watch: _Watch, work: Work | None = None) -> Report:
     source = plan.source_info(picture.header, picture.sha256)
     watch.timings["total"] = time.perf_counter() - watch._started
+    notices = list(picture.notices)
+    if work is not None and work.changed:
+        notices.append(Notice("started-anew", "an unfinished run of another source, version or options was found and thrown away"))
+    if tally.fallback:
+        notices.append(Notice("redone-on-cpu", f"{tally.fallback} tiles were made again on the CPU: the device answered NaN or infinity"))
     return Report(
         source=source,
         output=planned.output,
         plan=planned.model_copy(update={"source": source}),
-        tiles=Tiles(total=sum(s.tiles for s in planned.stages), computed=tally.computed, split=tally.split),
-        warnings=tuple(Warning_(code=n.code, message=n.message) for n in picture.notices),
+        tiles=Tiles(
+            total=sum(s.tiles for s in planned.stages),
+            done_before=tally.done_before,
+            computed=tally.computed,
+            split=tally.split,
+            fallback=tally.fallback,
+        ),
+        warnings=tuple(Warning_(code=n.code, message=n.message) for n in notices),
         timings=watch.timings,
         reproduce=Reproduce(
             command=_command(picture.header.name, planned, options), enlarger=__version__, libraries=libraries(), machine=machine()

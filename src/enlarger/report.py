@@ -108,13 +108,15 @@ class Plan(Record):
 
 
 class Tiles(Record):
-    """Tiles of all stages: ``done_before`` were found on the canvas, ``flat`` were resampled, ``split`` did not fit at first."""
+    """Tiles of all stages: ``done_before`` were found on the canvas, ``flat`` were resampled, ``split`` did not fit
+    at first, ``fallback`` were made again on the CPU."""
 
     total: int
     done_before: int = 0
     computed: int = 0
     flat: int = 0
     split: int = 0
+    fallback: int = 0
 
 
 class Fidelity(Record):

@@ -1,6 +1,8 @@
 """The walk over tiles, with toy engines whose right answer is known for every pixel."""
 
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from enlarger.canvas import Canvas
 from enlarger.engines.engine import ModelSpec
 from enlarger.errors import CancelledError, EngineError, OutOfMemoryError
 from enlarger.image import Tile
+from enlarger.journal import Done, Ledger, Work
 from enlarger.steps.enlarge import enlarge_by_picture, enlarge_by_tiles, quantise
 from enlarger.steps.tiles import Grid
 
@@ -166,6 +169,108 @@ def test_a_tile_that_never_fits_is_one_typed_error() -> None:
         run(picture(100, 100, 3), Grid(100, 100, 1, 1), never)
 
 
+@pytest.mark.parametrize("feather", [0, 2])
+def test_resumed_runs_give_the_same_samples_whatever_is_missing(feather: int, tmp_path: Path) -> None:
+    """For every set of tiles that a killed run may have left, and every damaged one, the result is that of one run."""
+    samples, grid = picture(40, 50, 3), Grid(50, 40, 3, 2, 4, feather)
+    whole, _ = run(samples, grid, edgy)
+    for kept in range(2 ** len(grid)):
+        folder = tmp_path / str(kept)
+        with Work(folder, "k") as work, Canvas(100, 80, 3, np.uint8, file=work.canvas(0)) as canvas:
+            for tile in grid:
+                box = tile.owned.scaled(2)
+                if kept >> tile.index & 1:
+                    canvas.write(box, whole[box.slices()])
+                    work.add(Done(0, tile.index, zlib.crc32(np.ascontiguousarray(whole[box.slices()]).data)))
+        with Work(folder, "k") as work, Canvas(100, 80, 3, np.uint8, file=work.canvas(0)) as canvas:
+            tally = enlarge_by_tiles(samples, False, grid, MODEL, Toy(edgy), canvas, lambda share: None, ledger=Ledger(work, 0))
+            assert canvas.complete
+            np.testing.assert_array_equal(canvas.samples(), whole)
+            assert tally.done_before == kept.bit_count()
+            assert tally.computed == len(grid) - kept.bit_count()
+
+
+def edgy(tile: Tile) -> Tile:
+    """Like a net that reaches further than its halo: the answer depends on where the tile begins and ends."""
+    return np.clip(blur(tile) + np.float32(0.001) * np.float32(tile.sum() % 7), 0, 1)
+
+
+def test_damaged_tiles_are_made_again(tmp_path: Path) -> None:
+    samples, grid = picture(40, 50, 3), Grid(50, 40, 3, 2, 4, 2)
+    with Work(tmp_path / "w", "k") as work:
+        for damage in (False, True):
+            with Canvas(100, 80, 3, np.uint8, file=work.canvas(0)) as canvas:
+                if damage:
+                    canvas.write(grid.tile(4).owned.scaled(2)._replace(width=1, height=1), np.full((1, 1, 3), 77, np.uint8))
+                    canvas._covered = 0
+                tally = enlarge_by_tiles(samples, False, grid, MODEL, Toy(edgy), canvas, lambda share: None, ledger=Ledger(work, 0))
+                result = canvas.samples().copy()
+            assert tally.done_before == (5 if damage else 0)
+    np.testing.assert_array_equal(result, run(samples, grid, edgy)[0])
+
+
+def test_splits_are_pinned_so_that_a_neighbour_made_again_is_the_same(tmp_path: Path) -> None:
+    """Tile 0 was split for want of memory; when tile 1 asks for its right end again there is room, and it is split all the same."""
+    samples, grid = picture(80, 160, 3), Grid(160, 80, 2, 1, 4, 2)
+    room = [1000]
+
+    def tight(tile: Tile) -> Tile:
+        if tile.shape[0] * tile.shape[1] > room[0]:
+            raise MemoryError
+        return edgy(tile)
+
+    def go(stop_after: int, name: str) -> np.ndarray:
+        def tick(share: float) -> None:
+            if stop_after and share >= stop_after / 2 - 0.1:
+                raise CancelledError("stop")
+
+        with Work(tmp_path / name, "k") as work, Canvas(320, 160, 3, np.uint8, file=work.canvas(0)) as canvas:
+            enlarge_by_tiles(samples, False, grid, MODEL, Toy(tight), canvas, tick, ledger=Ledger(work, 0))
+            return canvas.samples().copy()
+
+    def first_tight(name: str, stop: int) -> np.ndarray | None:
+        room[0] = 3000
+        calls = [0]
+
+        def tick(share: float) -> None:
+            room[0] = 10**9  # the second tile has room
+            calls[0] += 1
+            if calls[0] == stop:
+                raise CancelledError("stop")
+
+        with Work(tmp_path / name, "k") as work, Canvas(320, 160, 3, np.uint8, file=work.canvas(0)) as canvas:
+            try:
+                tally = enlarge_by_tiles(samples, False, grid, MODEL, Toy(tight), canvas, tick, ledger=Ledger(work, 0))
+            except CancelledError:
+                return None
+            assert tally.split > 0
+            return canvas.samples().copy()
+
+    uninterrupted = first_tight("one", stop=0)
+    assert first_tight("two", stop=1) is None
+    room[0] = 10**9
+    np.testing.assert_array_equal(go(0, "two"), uninterrupted)
+
+
+def test_nan_is_done_again_by_the_fallback_and_never_written(tmp_path: Path) -> None:
+    samples, grid = picture(40, 50, 3), Grid(50, 40, 3, 2, 4, 2)
+
+    def sick(tile: Tile) -> Tile:
+        answer = edgy(tile)
+        if tile[0, 0, 0] == tile_of_two:
+            answer[0, 0, 0] = np.nan
+        return answer
+
+    tile_of_two = (samples[grid.tile(2).read.slices()].astype(np.float32) * np.float32(1 / 255))[0, 0, 0]
+    with Work(tmp_path / "w", "k") as work, Canvas(100, 80, 3, np.uint8, file=work.canvas(0)) as canvas:
+        tally = enlarge_by_tiles(
+            samples, False, grid, MODEL, Toy(sick), canvas, lambda share: None, ledger=Ledger(work, 0), fallback=lambda: Toy(edgy)
+        )
+        np.testing.assert_array_equal(canvas.samples(), run(samples, grid, edgy)[0])
+        assert tally.fallback == 1
+        assert [entry.tile for entry in work.done.values() if entry.fallback] == [2]
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_nan_and_infinity_are_never_written(bad: float) -> None:
     def broken(tile: Tile) -> Tile:
@@ -198,7 +303,7 @@ def test_ticks_climb_to_one_and_can_cancel() -> None:
 
 
 def test_a_picture_engine_is_asked_for_every_strip_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("enlarger.steps.enlarge.STRIP_PIXELS", 100)
+    monkeypatch.setattr("enlarger.steps.tiles.STRIP_PIXELS", 100)
     samples = picture(17, 13, 3)
     asked = []
 

@@ -1,12 +1,15 @@
 """Enlarge: walks the tiles of one stage, calls the engine, and leaves no pixel of the canvas unwritten.
 
 What engines need not know is done here, once: padding to the size rules of a net, grey as three equal channels, alpha,
-feathered overlaps, splitting a tile that does not fit into memory, and checks of what the engine answered.
+feathered overlaps, splitting a tile that does not fit into memory, checks of what the engine answered, and going on where a
+killed run stopped. A tile's pixels depend on the source, the grid and the model alone, never on which tiles were made in
+this run: that is why a resumed run gives the same bytes.
 """
 
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,11 +20,9 @@ from enlarger.canvas import Canvas
 from enlarger.engines.engine import ModelSpec, PictureEngine, TileEngine
 from enlarger.errors import EngineError, OutOfMemoryError
 from enlarger.image import Box, Samples, Tile, to_float
+from enlarger.journal import Done, Ledger
 from enlarger.steps import tiles
 from enlarger.steps.tiles import Grid
-
-STRIP_PIXELS = 2**21
-"""Output pixels per strip that a picture engine is asked for."""
 
 SMALLEST_SPLIT = 32
 """A tile whose longer side is no longer than this is not split again."""
@@ -31,79 +32,164 @@ SMALLEST_SPLIT = 32
 class Tally:
     """What happened during a stage; ``engine_seconds`` is the time spent inside the engine."""
 
+    done_before: int = 0
     computed: int = 0
     split: int = 0
+    fallback: int = 0
     engine_seconds: float = 0.0
+
+    def add(self, other: Tally) -> None:
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 Tick = Callable[[float], None]
 """Told after every tile which share (0 to 1) of the stage's work is done; raises to cancel."""
 
 
-def enlarge_by_tiles(samples: Samples, alpha: bool, grid: Grid, model: ModelSpec, engine: TileEngine, canvas: Canvas, tick: Tick) -> Tally:
+class NotFiniteError(EngineError):
+    """The engine answered NaN or infinity."""
+
+
+def enlarge_by_tiles(
+    samples: Samples,
+    alpha: bool,
+    grid: Grid,
+    model: ModelSpec,
+    engine: TileEngine,
+    canvas: Canvas,
+    tick: Tick,
+    *,
+    ledger: Ledger | None = None,
+    fallback: Callable[[], TileEngine] | None = None,
+) -> Tally:
     """Enlarge ``samples`` (``(h, w, c)``, the last band alpha if ``alpha``) onto ``canvas``, tile by tile.
 
-    ``canvas`` must be ``model.scale`` times as wide and high as ``samples`` and have the same bands. Raises
-    :class:`OutOfMemoryError` when even the smallest tile does not fit, :class:`EngineError` when an answer is not what the
-    protocol says.
+    ``canvas`` must be ``model.scale`` times as wide and high as ``samples`` and have the same bands. Tiles that ``ledger``
+    knows and whose samples on the canvas are still sound are not made again. ``fallback`` opens the engine that does a tile
+    again when ``engine`` answered NaN or infinity. Raises :class:`OutOfMemoryError` when even the smallest tile does not
+    fit, :class:`EngineError` when an answer is not what the protocol says.
     """
+    ledger = ledger or Ledger(None, 0)
     tally = Tally()
-    caller = _Caller(samples, alpha, grid, model, engine, tally)
-    blender = _Blender(grid, model.scale, canvas.bands)
+    caller = _Caller(samples, alpha, grid, model, engine, fallback, ledger.done(), tally)
+    blender = _Blender(grid, model.scale, caller)
     total, seen = sum(t.read.area for t in grid), 0
     for tile in grid:
-        answer = caller.answer(tile.span, tile.read)
-        canvas.write(tile.owned.scaled(model.scale), quantise(blender.owned(tile, answer), canvas.dtype))
-        tally.computed += 1
+        box = tile.owned.scaled(model.scale)
+        if _sound(canvas, box, ledger, tile.index):
+            canvas.cover(box)
+            tally.done_before += 1
+        else:
+            answer, how = caller.answer(tile)
+            _write(canvas, box, blender.owned(tile, answer), ledger, tile.index, how)
+            tally.computed += 1
+            tally.split += len(how.split)
+            tally.fallback += how.fallback
         seen += tile.read.area
         tick(seen / total)
     return tally
 
 
-def enlarge_by_picture(samples: Samples, engine: PictureEngine, canvas: Canvas, tick: Tick) -> Tally:
+def enlarge_by_picture(samples: Samples, engine: PictureEngine, canvas: Canvas, tick: Tick, *, ledger: Ledger | None = None) -> Tally:
     """Ask an engine that sees the whole picture for the canvas, strip by strip."""
+    ledger = ledger or Ledger(None, 0)
     tally = Tally()
-    rows = max(1, STRIP_PIXELS // canvas.width)
-    for y in range(0, canvas.height, rows):
-        box = Box(0, y, canvas.width, min(rows, canvas.height - y))
-        start = time.perf_counter()
-        answer = engine(samples, (canvas.width, canvas.height), box)
-        tally.engine_seconds += time.perf_counter() - start
-        _check(answer, (box.height, box.width, canvas.bands))
-        canvas.write(box, quantise(answer, canvas.dtype))
-        tally.computed += 1
+    for index, box in enumerate(tiles.strips(canvas.width, canvas.height)):
+        if _sound(canvas, box, ledger, index):
+            canvas.cover(box)
+            tally.done_before += 1
+        else:
+            start = time.perf_counter()
+            answer = engine(samples, (canvas.width, canvas.height), box)
+            tally.engine_seconds += time.perf_counter() - start
+            _check(answer, (box.height, box.width, canvas.bands))
+            _write(canvas, box, answer, ledger, index, _How())
+            tally.computed += 1
         tick(box.bottom / canvas.height)
     return tally
 
 
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a tile came about: what must be done again to get the same pixels."""
+
+    split: tuple[Box, ...] = ()
+    fallback: bool = False
+
+
+def _sound(canvas: Canvas, box: Box, ledger: Ledger, index: int) -> bool:
+    """True when an earlier run finished this tile and its samples are as it left them."""
+    entry = ledger.done().get(index)
+    return entry is not None and zlib.crc32(canvas.read(box).tobytes()) == entry.crc
+
+
+def _write(canvas: Canvas, box: Box, answer: Tile, ledger: Ledger, index: int, how: _How) -> None:
+    """Samples first, then, when they are on the disk, the line that vouches for them."""
+    pixels = quantise(answer, canvas.dtype)
+    canvas.write(box, pixels)
+    if ledger.kept:
+        canvas.sync()
+        ledger.add(index, zlib.crc32(pixels.data), how.split, how.fallback)
+
+
 @dataclass(slots=True)
 class _Caller:
-    """Calls a tile engine for boxes of one source, with everything that the engine need not know."""
+    """Calls a tile engine for tiles of one source, with everything that the engine need not know."""
 
     samples: Samples
     alpha: bool
     grid: Grid
     model: ModelSpec
     engine: TileEngine
+    fallback: Callable[[], TileEngine] | None
+    past: dict[int, Done]
     tally: Tally
+    _split: list[Box] = field(default_factory=list)
+    _pinned: frozenset[Box] = frozenset()
 
-    def answer(self, span: Box, read: Box) -> Tile:
-        """The enlarged ``span``, ``(h * s, w * s, bands)``; split in four while it does not fit into memory."""
+    def answer(self, tile: tiles.Tile) -> tuple[Tile, _How]:
+        """The enlarged span of ``tile``, ``(h * s, w * s, bands)``, made as it was made before if it was."""
+        past = self.past.get(tile.index)
+        self._pinned = frozenset(past.split) if past else frozenset()
+        if past is not None and past.fallback:
+            return self._again(tile)
+        self._split = []
         try:
-            return self._whole(span, read)
-        except (OutOfMemoryError, MemoryError) as error:
-            if max(span.width, span.height) <= SMALLEST_SPLIT:
-                raise OutOfMemoryError(
-                    f"even a tile of {span.width} x {span.height} pixels does not fit into memory",
-                    hint="close other programs, or choose a smaller model",
-                    subject=self.model.id,
-                ) from error
-        self.tally.split += 1
+            return self._part(tile.span, tile.read), _How(tuple(self._split))
+        except NotFiniteError:
+            if self.fallback is None:
+                raise
+        return self._again(tile)
+
+    def _again(self, tile: tiles.Tile) -> tuple[Tile, _How]:
+        """``tile`` by the fallback, which is the CPU in 32-bit floats: what an overflowing GPU net gets a second chance on."""
+        assert self.fallback is not None
+        usual, self.engine = self.engine, self.fallback()
+        self._split = []
+        try:
+            return self._part(tile.span, tile.read), _How(tuple(self._split), fallback=True)
+        finally:
+            self.engine = usual
+
+    def _part(self, span: Box, read: Box) -> Tile:
+        """The enlarged ``span``; cut in four while it does not fit into memory."""
+        if span not in self._pinned:
+            try:
+                return self._whole(span, read)
+            except (OutOfMemoryError, MemoryError) as error:
+                if max(span.width, span.height) <= SMALLEST_SPLIT:
+                    raise OutOfMemoryError(
+                        f"even a tile of {span.width} x {span.height} pixels does not fit into memory",
+                        hint="close other programs, or choose a smaller model",
+                        subject=self.model.id,
+                    ) from error
+        self._split.append(span)
         s = self.model.scale
         whole = np.empty((span.height * s, span.width * s, self.samples.shape[2]), np.float32)
         for part in tiles.split(span):
             at = Box(part.x - span.x, part.y - span.y, part.width, part.height).scaled(s)
-            whole[at.slices()] = self.answer(part, self.grid.grown(part, self.grid.halo - self.grid.feather))
+            whole[at.slices()] = self._part(part, self.grid.grown(part, self.grid.halo - self.grid.feather))
         return whole
 
     def _whole(self, span: Box, read: Box) -> Tile:
@@ -163,53 +249,67 @@ def _check(answer: Tile, shape: tuple[int, int, int]) -> None:
         )
     # A sum is finite exactly when all terms are (samples near [0, 1] cannot overflow it), and costs one pass.
     if not np.isfinite(answer.sum(dtype=np.float32)):
-        raise EngineError("the engine answered NaN or infinity", hint="try --device cpu or another model")
+        raise NotFiniteError("the engine answered NaN or infinity", hint="try --device cpu or another model")
 
 
 @dataclass(slots=True)
 class _Blender:
-    """Blends the overlaps of feathered tiles, which must come in raster order.
+    """Blends the overlaps of feathered tiles.
 
-    Kept between tiles: the raw right end of the last span, and of the row above the blended bottom ends, side by side.
+    Kept between tiles: the raw right end of the last span, and by column the bottom end of the last tile, blended with its left
+    neighbour. What is not kept, because an earlier run made that tile, is asked of the engine again.
     """
 
     grid: Grid
     scale: int
-    bands: int
-    right: Tile = field(init=False)
-    above: Tile = field(init=False)
-    below: Tile = field(init=False)
+    caller: _Caller
+    _right: tuple[int, Tile] | None = None
+    _bottom: dict[int, tuple[int, Tile]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        overlap = 2 * self.grid.feather * self.scale
-        shape = (overlap, self.grid.width * self.scale, self.bands)
-        self.right = np.empty((0, 0, self.bands), np.float32)
-        self.above = np.empty(shape if self.grid.rows > 1 else (0, 0, 0), np.float32)
-        self.below = np.empty_like(self.above)
+    @property
+    def overlap(self) -> int:
+        return 2 * self.grid.feather * self.scale
 
     def owned(self, tile: tiles.Tile, answer: Tile) -> Tile:
         """The pixels that ``tile`` owns, out of the ``answer`` for its span and what its neighbours answered."""
         if self.grid.feather == 0:
             return answer
-        overlap = 2 * self.grid.feather * self.scale
-        columns = slice(tile.owned.x * self.scale, tile.owned.right * self.scale)
-        ramp = ((np.arange(overlap, dtype=np.float32) + 0.5) / overlap)[:, None]
-        last_column, last_row = tile.column + 1 == self.grid.columns, tile.row + 1 == self.grid.rows
-        blended = answer if last_column else answer[:, :-overlap]
-        if tile.column or tile.row:
-            blended = blended.copy()
-        if tile.column:
-            blended[:, :overlap] = self.right + ramp * (blended[:, :overlap] - self.right)
-        if not last_column:
-            self.right = answer[:, -overlap:].copy()
-        if not last_row:
-            self.below[:, columns] = blended[-overlap:]
+        across = self._across(tile, answer)
         if tile.row:
-            above = self.above[:, columns]
-            blended[:overlap] = above + ramp[:, None] * (blended[:overlap] - above)
-        if last_column:
-            self.above, self.below = self.below, self.above
-        return blended if last_row else blended[:-overlap]
+            above, across = self._above(tile), across.copy()
+            across[: self.overlap] = above + self._ramp()[:, None] * (across[: self.overlap] - above)
+        if tile.column + 1 < self.grid.columns:
+            self._right = tile.index, answer[:, -self.overlap :].copy()
+        if tile.row + 1 == self.grid.rows:
+            return across
+        self._bottom[tile.column] = tile.index, across[-self.overlap :].copy()
+        return across[: -self.overlap]
+
+    def _across(self, tile: tiles.Tile, answer: Tile) -> Tile:
+        """``answer`` blended with its left neighbour, over the columns that ``tile`` owns and the rows of its span."""
+        blended = answer if tile.column + 1 == self.grid.columns else answer[:, : -self.overlap]
+        if tile.column == 0:
+            return blended
+        if self._right is not None and self._right[0] == tile.index - 1:
+            left = self._right[1]
+        else:
+            left = self.caller.answer(self.grid.tile(tile.index - 1))[0][:, -self.overlap :]
+        blended = blended.copy()
+        blended[:, : self.overlap] = left + self._ramp() * (blended[:, : self.overlap] - left)
+        return blended
+
+    def _above(self, tile: tiles.Tile) -> Tile:
+        """The bottom end of the tile above ``tile``, blended with its left neighbour."""
+        index = tile.index - self.grid.columns
+        known = self._bottom.get(tile.column)
+        if known is not None and known[0] == index:
+            return known[1]
+        above = self.grid.tile(index)
+        return self._across(above, self.caller.answer(above)[0])[-self.overlap :]
+
+    def _ramp(self) -> Tile:
+        """Weights of the tile further right or down across an overlap, ``(overlap, 1)``."""
+        return ((np.arange(self.overlap, dtype=np.float32) + np.float32(0.5)) / np.float32(self.overlap))[:, None]
 
 
 def quantise(tile: Tile, dtype: np.dtype[Any]) -> Samples:

@@ -239,7 +239,7 @@ def _picture_stage(choice: _Choice, size: tuple[int, int], out: tuple[int, int])
         tile_width=size[0],
         tile_height=size[1],
         columns=1,
-        rows=1,
+        rows=len(tiles.strips(*out)),
         halo=model.halo,
         feather=0,
         seconds=out[0] * out[1] * model.cost,

@@ -113,6 +113,16 @@ def split(box: Box) -> tuple[Box, ...]:
     return tuple(box_between(x0, y0, x1, y1) for y0, y1 in pairwise(ys) for x0, x1 in pairwise(xs))
 
 
+STRIP_PIXELS = 2**21
+"""Pixels per strip that an engine which sees the whole picture is asked for."""
+
+
+def strips(width: int, height: int) -> list[Box]:
+    """A result of ``width`` x ``height`` as strips of rows of about :data:`STRIP_PIXELS`."""
+    rows = max(1, STRIP_PIXELS // width)
+    return [Box(0, y, width, min(rows, height - y)) for y in range(0, height, rows)]
+
+
 def side_for_budget(halo: int, budget: float = HALO_BUDGET) -> int:
     """Core side of a square tile whose halo on all sides costs ``budget`` of extra work; 256 without halo."""
     return max(256, math.ceil(2 * halo / (math.sqrt(1 + budget) - 1)))
