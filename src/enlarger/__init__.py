@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from enlarger.image import Image
+    from enlarger.journal import clean
     from enlarger.options import Options
     from enlarger.pipeline import Enlarger, Progress, Result, enlarge, list_engines, list_models
     from enlarger.report import Plan, Report
@@ -71,6 +72,7 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "__version__",
+    "clean",
     "enlarge",
     "list_engines",
     "list_models",
@@ -80,6 +82,7 @@ _HOMES = {
     "EngineSpec": "engines.engine",
     "Image": "image",
     "ModelSpec": "engines.engine",
+    "clean": "journal",
     "Options": "options",
     "Plan": "report",
     "Report": "report",

@@ -171,7 +171,8 @@ class Enlarger:
         with :class:`CancelledError`.
 
         While a file is being made, finished tiles are kept in a hidden folder beside it (or in ``temp``). After an error, a
-        cancel or a kill the same call goes on from there; ``fresh`` throws them away instead. Raises :class:`EnlargerError` in its kinds; then nothing was written.
+        cancel or a kill the same call goes on from there; ``fresh`` throws them away instead. Raises :class:`EnlargerError` in
+        its kinds; then no output was written.
         """
         started = time.perf_counter()
         options = Options.of(self.options, **changes)

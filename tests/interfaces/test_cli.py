@@ -212,7 +212,7 @@ def test_interrupting_is_130_and_leaves_nothing(photo: Path, monkeypatch: pytest
 
     monkeypatch.setattr("enlarger.pipeline.enlarge_by_picture", interrupt)
     assert run(photo, *FAST) == 130
-    assert capsys.readouterr().err == "enlarger: interrupted; nothing was written\n"
+    assert capsys.readouterr().err == f"enlarger: {cli.KEPT}\n"
     assert list(photo.parent.iterdir()) == [photo]
 
 

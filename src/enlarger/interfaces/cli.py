@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from enlarger import EngineSpec
 
 USAGE, BUG, INTERRUPTED = 2, 1, 130
+KEPT = "interrupted; what is done is kept, and the same command goes on from there (--fresh starts anew)"
 
 app = App(
     name="enlarger",
@@ -72,6 +73,8 @@ def enlarge(
     json: Annotated[bool, Flag] = False,
     quiet: Annotated[bool, Flag] = False,
     dry_run: Annotated[bool, Flag] = False,
+    temp: Annotated[Path | None, Parameter(name="--temp")] = None,
+    fresh: Annotated[bool, Flag] = False,
     **options: Any,
 ) -> None:
     """Enlarge one picture.
@@ -92,6 +95,10 @@ def enlarge(
         Print nothing but errors.
     dry_run
         Print what would be done, with estimated time, memory and disk, and stop.
+    temp
+        Folder for the work in progress; by default a hidden folder beside the output.
+    fresh
+        Start anew instead of going on where an interrupted run stopped.
     """
     asked = enlarger.Options.of(**options, settings=_settings(set_ or []))
     target = os.fspath(path.parent) if output is None else output
@@ -102,13 +109,28 @@ def enlarge(
                 _print(plan.model_dump_json(indent=2, by_alias=True) if json else describe(plan))
             return
         with progress_bar(path.name, hidden=quiet or json) as progress:
-            result = tool.enlarge(path, target, overwrite=overwrite, progress=progress)
+            result = tool.enlarge(path, target, overwrite=overwrite, progress=progress, temp=temp, fresh=fresh)
     for warning in () if quiet else result.report.warnings:
         sys.stderr.write(f"enlarger: note: {warning.message}\n")
     if json:
         _print(result.report.model_dump_json(indent=2, by_alias=True))
     elif not quiet:
         _print(summary(result.report))
+
+
+@app.command
+def clean(folder: Path = Path(), /, *, older_than: float = 7.0) -> None:
+    """Remove what interrupted runs left in a folder and nobody went on with.
+
+    Parameters
+    ----------
+    folder
+        The folder that the results were meant for, or that was given as --temp.
+    older_than
+        Only what is at least this many days old.
+    """
+    removed = enlarger.clean(folder, older_than=older_than * 86400)
+    _print("\n".join([*(f"removed {path}" for path in removed), f"{len(removed)} removed"]))
 
 
 @app.command
@@ -212,7 +234,7 @@ def main(arguments: list[str]) -> int:
     except CycloptsError as error:
         return _fail(" ".join(str(error).split()) + " Try enlarger --help.", USAGE)
     except KeyboardInterrupt:
-        return _fail("interrupted; nothing was written", INTERRUPTED)
+        return _fail(KEPT, INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output went away; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
