@@ -79,12 +79,16 @@ class Work:
                 if item.name != "lock":
                     item.unlink()
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        if header is None:
-            _append(handle, {"format": FORMAT, "key": key})
-        else:
-            os.ftruncate(handle, length)
-            os.lseek(handle, 0, os.SEEK_END)
-            self.done = {(entry.stage, entry.tile): entry for entry in entries}
+        try:
+            if header is None:
+                _append(handle, {"format": FORMAT, "key": key})
+            else:
+                os.ftruncate(handle, length)
+                os.lseek(handle, 0, os.SEEK_END)
+                self.done = {(entry.stage, entry.tile): entry for entry in entries}
+        except BaseException:
+            os.close(handle)
+            raise
         return handle
 
     def canvas(self, stage: int) -> Path:
@@ -214,21 +218,33 @@ def _locked(folder: Path) -> int:
         except FileNotFoundError:
             continue
         try:
-            _flock(handle)
+            if _taken(handle, path):
+                return handle
         except BlockingIOError:
-            owner = os.pread(handle, 20, 0).decode(errors="replace").strip() if hasattr(os, "pread") else ""
+            owner = os.read(handle, 20).decode(errors="replace").strip()
             os.close(handle)
             raise OutputError(
                 f"another run is at work on this output{f' (process {owner})' if owner else ''}",
                 hint="wait for it, or choose another output",
                 subject=str(folder),
             ) from None
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle), path.stat()):
-                os.truncate(path, 0)
-                os.write(handle, f"{os.getpid()}\n".encode())
-                return handle
+        except BaseException:
+            os.close(handle)
+            raise
         os.close(handle)
+
+
+def _taken(handle: int, path: Path) -> bool:
+    """Lock ``handle`` and write our process id into it; ``False`` when ``path`` is another file by now."""
+    _flock(handle)
+    try:
+        if not os.path.samestat(os.fstat(handle), path.stat()):
+            return False
+    except FileNotFoundError:
+        return False
+    os.ftruncate(handle, 0)
+    os.write(handle, f"{os.getpid()}\n".encode())
+    return True
 
 
 def _flock(handle: int) -> None:

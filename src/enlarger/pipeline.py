@@ -189,6 +189,7 @@ class Enlarger:
             samples, tally = self._stages(picture, planned, options, work, watch)
             result = Result(samples, picture, _kind(source), _target(planned), _report(picture, planned, options, tally, watch, work))
             watch.step("encode")
+            encode.clean_parts(target)
             result.save(target, overwrite=overwrite)
             work.discard()
         return result
@@ -264,6 +265,8 @@ def enlarge(
     overwrite: bool = False,
     progress: OnProgress | None = None,
     cancel: Cancel | None = None,
+    temp: Path | None = None,
+    fresh: bool = False,
     **options: Any,
 ) -> Result:
     """Enlarge one picture; see :meth:`Enlarger.enlarge`. ``options`` are the fields of :class:`Options`.
@@ -272,7 +275,7 @@ def enlarge(
     >>> enlarge(array, model="realesrgan-x4plus").image     # (h, w, 3) uint8 to (4h, 4w, 3) uint8
     """
     with Enlarger(scale=scale, **options) as enlarger:
-        return enlarger.enlarge(source, output, overwrite=overwrite, progress=progress, cancel=cancel)
+        return enlarger.enlarge(source, output, overwrite=overwrite, progress=progress, cancel=cancel, temp=temp, fresh=fresh)
 
 
 def list_engines() -> list[EngineSpec]:
@@ -346,9 +349,11 @@ class _Watch:
         self.timings: dict[str, float] = {}
         self._planned, self._progress, self._started = planned, progress, started
         self._stopped: Callable[[], bool] = cancel.is_set if isinstance(cancel, threading.Event) else cancel or (lambda: False)
-        shares = [max(s.seconds, 1e-9) for s in planned.stages]
-        self._shares = [s / sum(shares) for s in shares]
+        costs = [max(s.seconds, 1e-9) for s in planned.stages]
+        self._shares = [cost / sum(costs) for cost in costs]
+        self._counts = [s.tiles for s in planned.stages]
         self._stage, self._begun = 0, started
+        self._found = 0.0  # share of the work that an earlier run did: it says nothing about the pace of this one
 
     def add(self, name: str, seconds: float) -> None:
         self.timings[name] = self.timings.get(name, 0.0) + seconds
@@ -357,26 +362,27 @@ class _Watch:
         self._stage = number
         if number == 0:
             self._begun = time.perf_counter()
-        self.tick(0.0)
+        self.tick(0.0, 0, True)
 
     def step(self, name: str) -> None:
-        self._tell(name, 1.0 if name == "encode" else 0.0, 0.0)
+        at_end = name == "encode"
+        self._tell(name, 1.0 if at_end else 0.0, sum(self._counts) if at_end else 0)
 
-    def tick(self, share: float) -> None:
-        self._tell("enlarge", sum(self._shares[: self._stage]) + share * self._shares[self._stage], share)
+    def tick(self, share: float, tiles: int, made: bool) -> None:
+        done = sum(self._shares[: self._stage]) + share * self._shares[self._stage]
+        if not made:
+            self._found = done
+        self._tell("enlarge", done, sum(self._counts[: self._stage]) + tiles)
 
-    def _tell(self, step: str, done: float, share: float) -> None:
-        if self._stopped():
-            raise CancelledError("stopped on request; nothing was written")
-        if self._progress is None:
-            return
+    def _tell(self, step: str, done: float, tiles: int) -> None:
         now = time.perf_counter()
-        counts = [s.tiles for s in self._planned.stages]
-        tiles_done = sum(counts) if step == "encode" else sum(counts[: self._stage]) + int(share * counts[self._stage] + 1e-6)
-        spent = now - self._begun
-        made = done * self._planned.output.width * self._planned.output.height / 1e6
-        left = spent / done * (1 - done) if step == "enlarge" and done > 0 else None
-        self._progress(Progress(step, done, tiles_done, sum(counts), made / spent if spent > 0 else 0.0, now - self._started, left))
+        spent, made = now - self._begun, done - self._found
+        if self._progress is not None:
+            pace = made * self._planned.output.width * self._planned.output.height / 1e6 / spent if spent > 0 else 0.0
+            left = spent / made * (1 - done) if step == "enlarge" and made > 0 else None
+            self._progress(Progress(step, done, tiles, sum(self._counts), pace, now - self._started, left))
+        if self._stopped():
+            raise CancelledError("stopped on request", hint="the same call goes on from there")
 
 
 def job_key(picture: Image, planned: Plan, options: Options) -> str:

@@ -50,7 +50,7 @@ class Toy:
 
 def run(samples: np.ndarray, grid: Grid, answer: Callable[[Tile], Tile], alpha: bool = False, model: ModelSpec = MODEL, **kw: Any) -> Any:
     with Canvas(samples.shape[1] * 2, samples.shape[0] * 2, samples.shape[2], kw.pop("dtype", np.uint8)) as canvas:
-        tally = enlarge_by_tiles(samples, alpha, grid, model, Toy(answer), canvas, kw.pop("tick", lambda share: None))
+        tally = enlarge_by_tiles(samples, alpha, grid, model, Toy(answer), canvas, kw.pop("tick", lambda *_: None))
         assert canvas.complete
         return canvas.samples(), tally
 
@@ -183,7 +183,7 @@ def test_resumed_runs_give_the_same_samples_whatever_is_missing(feather: int, tm
                     canvas.write(box, whole[box.slices()])
                     work.add(Done(0, tile.index, zlib.crc32(np.ascontiguousarray(whole[box.slices()]).data)))
         with Work(folder, "k") as work, Canvas(100, 80, 3, np.uint8, file=work.canvas(0)) as canvas:
-            tally = enlarge_by_tiles(samples, False, grid, MODEL, Toy(edgy), canvas, lambda share: None, ledger=Ledger(work, 0))
+            tally = enlarge_by_tiles(samples, False, grid, MODEL, Toy(edgy), canvas, lambda *_: None, ledger=Ledger(work, 0))
             assert canvas.complete
             np.testing.assert_array_equal(canvas.samples(), whole)
             assert tally.done_before == kept.bit_count()
@@ -203,7 +203,7 @@ def test_damaged_tiles_are_made_again(tmp_path: Path) -> None:
                 if damage:
                     canvas.write(grid.tile(4).owned.scaled(2)._replace(width=1, height=1), np.full((1, 1, 3), 77, np.uint8))
                     canvas._covered = 0
-                tally = enlarge_by_tiles(samples, False, grid, MODEL, Toy(edgy), canvas, lambda share: None, ledger=Ledger(work, 0))
+                tally = enlarge_by_tiles(samples, False, grid, MODEL, Toy(edgy), canvas, lambda *_: None, ledger=Ledger(work, 0))
                 result = canvas.samples().copy()
             assert tally.done_before == (5 if damage else 0)
     np.testing.assert_array_equal(result, run(samples, grid, edgy)[0])
@@ -220,7 +220,7 @@ def test_splits_are_pinned_so_that_a_neighbour_made_again_is_the_same(tmp_path: 
         return edgy(tile)
 
     def go(stop_after: int, name: str) -> np.ndarray:
-        def tick(share: float) -> None:
+        def tick(share: float, *_: object) -> None:
             if stop_after and share >= stop_after / 2 - 0.1:
                 raise CancelledError("stop")
 
@@ -232,7 +232,7 @@ def test_splits_are_pinned_so_that_a_neighbour_made_again_is_the_same(tmp_path: 
         room[0] = 3000
         calls = [0]
 
-        def tick(share: float) -> None:
+        def tick(share: float, *_: object) -> None:
             room[0] = 10**9  # the second tile has room
             calls[0] += 1
             if calls[0] == stop:
@@ -264,7 +264,7 @@ def test_nan_is_done_again_by_the_fallback_and_never_written(tmp_path: Path) -> 
     tile_of_two = (samples[grid.tile(2).read.slices()].astype(np.float32) * np.float32(1 / 255))[0, 0, 0]
     with Work(tmp_path / "w", "k") as work, Canvas(100, 80, 3, np.uint8, file=work.canvas(0)) as canvas:
         tally = enlarge_by_tiles(
-            samples, False, grid, MODEL, Toy(sick), canvas, lambda share: None, ledger=Ledger(work, 0), fallback=lambda: Toy(edgy)
+            samples, False, grid, MODEL, Toy(sick), canvas, lambda *_: None, ledger=Ledger(work, 0), fallback=lambda: Toy(edgy)
         )
         np.testing.assert_array_equal(canvas.samples(), run(samples, grid, edgy)[0])
         assert tally.fallback == 1
@@ -290,12 +290,12 @@ def test_an_answer_of_another_shape_or_kind_is_refused(answer: Callable[[Tile], 
 
 def test_ticks_climb_to_one_and_can_cancel() -> None:
     shares: list[float] = []
-    run(picture(20, 20, 3), Grid(20, 20, 2, 2), blocks, tick=shares.append)
+    run(picture(20, 20, 3), Grid(20, 20, 2, 2), blocks, tick=lambda share, *_: shares.append(share))
     assert len(shares) == 4
     assert shares == sorted(shares)
     assert shares[-1] == 1
 
-    def stop(share: float) -> None:
+    def stop(share: float, *_: object) -> None:
         raise CancelledError("stopped")
 
     with pytest.raises(CancelledError):
@@ -315,7 +315,7 @@ def test_a_picture_engine_is_asked_for_every_strip_once(monkeypatch: pytest.Monk
         def close(self) -> None: ...
 
     with Canvas(26, 34, 3, np.uint8) as canvas:
-        enlarge_by_picture(samples, Whole(), canvas, lambda share: None)
+        enlarge_by_picture(samples, Whole(), canvas, lambda *_: None)
         assert canvas.complete
         np.testing.assert_array_equal(canvas.samples(), blocks_of(samples))
     assert len(asked) > 5

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import json as jsonlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     # Only for annotations: it would load numpy, which --help can do without.
     from enlarger import EngineSpec
 
-USAGE, BUG, INTERRUPTED = 2, 1, 130
+USAGE, BUG, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 KEPT = "interrupted; what is done is kept, and the same command goes on from there (--fresh starts anew)"
 
 app = App(
@@ -216,6 +218,14 @@ def _settings(pairs: list[str]) -> dict[str, str]:
     return settings
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: the same way out as Ctrl-C, with a status of its own."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
+
+
 def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
 
@@ -227,12 +237,16 @@ def _fail(line: str, status: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run one command; the exit status. Errors are one line on stderr."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         app(arguments, exit_on_error=False, print_error=False, help_on_error=False)
     except enlarger.EnlargerError as error:
         return _fail(str(error), error.exit_status)
     except CycloptsError as error:
         return _fail(" ".join(str(error).split()) + " Try enlarger --help.", USAGE)
+    except _Terminated:
+        return _fail(KEPT, TERMINATED)
     except KeyboardInterrupt:
         return _fail(KEPT, INTERRUPTED)
     except BrokenPipeError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import glob
 import os
 import secrets
 import tempfile
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from enlarger.codecs.vips import open_picture, pyvips, reason, rows_of, vips_of
 from enlarger.errors import DiskFullError, EnlargerError, OutputError, OutputExistsError
 from enlarger.files import metadata as md
 from enlarger.files import splice
@@ -27,7 +29,6 @@ from enlarger.files.reader import Reader
 from enlarger.formats import FORMATS, Format, format_named
 from enlarger.image import Image, Metadata, Notice, Samples, Transfer
 from enlarger.pixels.transfer import at_depth, float_table
-from enlarger.steps.decode import open_picture, pyvips, reason, rows_of, vips_of
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -76,9 +77,8 @@ def check_output(path: Path, *, overwrite: bool, source: Path | None) -> None:
     try:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "Permission denied")
-        handle, trial = tempfile.mkstemp(prefix=".enlarger-", dir=folder)
-        os.close(handle)
-        Path(trial).unlink()
+        with tempfile.TemporaryFile(prefix=".enlarger-", dir=folder):
+            pass
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError("the disk is full", hint="free some space or choose another folder", subject=name) from error
@@ -159,7 +159,7 @@ def save(samples: Samples, target: Target, source: Image, path: Path, *, overwri
     at all. Raises :class:`OutputExistsError`, :class:`FormatLimitError`, :class:`DiskFullError`, :class:`OutputError`.
     """
     format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha)
-    part = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.part{path.suffix[:16]}")
+    part = path.with_name(f"{_part_prefix(path)}{secrets.token_hex(4)}.part{path.suffix[:16]}")
     with _translated(str(path)):
         fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
@@ -170,9 +170,22 @@ def save(samples: Samples, target: Target, source: Image, path: Path, *, overwri
                 os.close(fd)
             _publish(part, path, overwrite)
         finally:
-            part.unlink(missing_ok=True)
+            # A temporary name that cannot be removed is no reason to call the result a failure; clean_parts finds it later.
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
         _sync_folder(path.parent)
     return written
+
+
+def _part_prefix(path: Path) -> str:
+    return f".{path.name[:80]}."
+
+
+def clean_parts(path: Path) -> None:
+    """Remove what killed runs left while they wrote ``path``. Only for who has the lock on that output."""
+    for part in path.parent.glob(f"{glob.escape(_part_prefix(path))}????????.part{glob.escape(path.suffix[:16])}"):
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def to_bytes(samples: Samples, target: Target, source: Image) -> tuple[bytes, tuple[Notice, ...]]:
@@ -216,7 +229,11 @@ def _publish(part: Path, path: Path, overwrite: bool) -> None:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         except FileExistsError as error:
             raise OutputExistsError("the file appeared meanwhile", hint="replace it with --overwrite", subject=str(path)) from error
-        part.replace(path)
+        try:
+            part.replace(path)
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _sync_folder(folder: Path) -> None:

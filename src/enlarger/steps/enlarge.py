@@ -43,8 +43,9 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-Tick = Callable[[float], None]
-"""Told after every tile which share (0 to 1) of the stage's work is done; raises to cancel."""
+Tick = Callable[[float, int, bool], None]
+"""Told after every tile which share (0 to 1) of the stage's work and how many of its tiles are done, and whether this one was
+made now or found; raises to cancel."""
 
 
 class NotFiniteError(EngineError):
@@ -77,7 +78,8 @@ def enlarge_by_tiles(
     total, seen = sum(t.read.area for t in grid), 0
     for tile in grid:
         box = tile.owned.scaled(model.scale)
-        if _sound(canvas, box, ledger, tile.index):
+        found = _sound(canvas, box, ledger, tile.index)
+        if found:
             canvas.cover(box)
             tally.done_before += 1
         else:
@@ -87,7 +89,7 @@ def enlarge_by_tiles(
             tally.split += len(how.split)
             tally.fallback += how.fallback
         seen += tile.read.area
-        tick(seen / total)
+        tick(seen / total, tile.index + 1, not found)
     return tally
 
 
@@ -96,7 +98,8 @@ def enlarge_by_picture(samples: Samples, engine: PictureEngine, canvas: Canvas, 
     ledger = ledger or Ledger(None, 0)
     tally = Tally()
     for index, box in enumerate(tiles.strips(canvas.width, canvas.height)):
-        if _sound(canvas, box, ledger, index):
+        found = _sound(canvas, box, ledger, index)
+        if found:
             canvas.cover(box)
             tally.done_before += 1
         else:
@@ -106,7 +109,7 @@ def enlarge_by_picture(samples: Samples, engine: PictureEngine, canvas: Canvas, 
             _check(answer, (box.height, box.width, canvas.bands))
             _write(canvas, box, answer, ledger, index, _How())
             tally.computed += 1
-        tick(box.bottom / canvas.height)
+        tick(box.bottom / canvas.height, index + 1, not found)
     return tally
 
 
