@@ -28,16 +28,32 @@ class Format:
         """Bits per sample for a source of ``bits``: its own where the format holds them, else the next lower that it does."""
         return max((b for b in self.bits if b <= bits), default=min(self.bits))
 
-    def check_fits(self, width: int, height: int, *, alpha: bool = False) -> None:
+    def check_fits(self, width: int, height: int, *, alpha: bool = False, quality: int | None = None) -> None:
         """Raise :class:`FormatLimitError`, naming formats that would do, when ``width`` x ``height`` is more than it can hold."""
         side = max(width, height)
         if side <= self.max_side:
+            if self.name == "webp":
+                _check_lossy_webp(width * height, self.default_quality if quality is None else quality)
             return
         fitting = [f.name for f in FORMATS.values() if side <= f.max_side and (f.alpha or not alpha)]
         raise FormatLimitError(
             f"{width} x {height} is more than {self.name} can hold ({self.max_side} pixels a side)",
             hint=f"choose --format {' or '.join(fitting)}" if fitting else "choose a smaller --scale",
         )
+
+
+# Lossy WebP fails below its nominal limit: the first partition of a frame may hold 512 kB of modes. Measured with libwebp at
+# effort 4: 67 MP at any quality and 151 MP at 80 do fit.
+LOSSY_WEBP = ((68 * 10**6, 99), (151 * 10**6, 80))
+
+
+def _check_lossy_webp(pixels: int, quality: int | None) -> None:
+    if quality == 100 or any(pixels <= most and (quality or 0) <= best for most, best in LOSSY_WEBP):
+        return
+    raise FormatLimitError(
+        f"lossy webp does not hold {pixels / 1e6:.0f} MP at quality {quality}",
+        hint="choose --quality 80 up to 151 MP, --quality 100 (lossless), or --format jpeg, png, tiff or avif",
+    )
 
 
 # Limits measured with libvips 8.18: libjpeg stops at 65500 (not 65535), WebP at 16383, AVIF at 16384.
@@ -49,6 +65,7 @@ FORMATS: dict[str, Format] = {
         Format("webp", (".webp",), 16383, (8,), True, 95, False),
         Format("tiff", (".tif", ".tiff"), 2**31 - 1, (8, 16, 32), True, None, True),
         Format("avif", (".avif",), 16384, (8,), True, 85, False),
+        Format("dz", (".dzi",), 2**31 - 1, (8,), True, 85, True),
     )
 }
 

@@ -56,9 +56,12 @@ class Options(BaseModel):
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; by default all that the process may use.")
     memory: Bytes = Field(2 * 10**9, ge=10**8, description="Memory that a tile may make the engine use, such as 2GB or 500MB.")
     tile: int | None = Field(None, ge=16, le=16384, description="Side of a tile in source pixels, less its halo; by default what fits.")
-    format: str | None = Field(None, description="jpeg, png, webp, tiff or avif; by default by the output's suffix, else the source's.")
-    quality: int | None = Field(None, ge=1, le=100, description="Quality of JPEG, WebP and AVIF, 1 to 100.")
+    format: str | None = Field(
+        None, description="jpeg, png, webp, tiff, avif or dz (DeepZoom); by default by the output's name or the source."
+    )
+    quality: int | None = Field(None, ge=1, le=100, description="Quality of JPEG, WebP (100: lossless), AVIF and DeepZoom tiles, 1 to 100.")
     allow_truncated: bool = Field(False, description="Take what decodes of a truncated source and say how much is missing.")
+    sandbox: bool = Field(False, description="Decode in a process of its own, limited to 20 s and 1 GB: for pictures from strangers.")
     resemblance: Literal[0] = Field(0, description="Closeness to the source, 0-100; only 0, the engine's raw answer, for now.")
     verify: Literal["off"] = Field("off", description="Measure the result against the source; only off for now.")
     settings: dict[str, str] = Field(default_factory=dict, description="Settings of the engine itself, as --set NAME=VALUE.")

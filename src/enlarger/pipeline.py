@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from enlarger import __version__
+from enlarger import __version__, sandbox
 from enlarger.canvas import Canvas
 from enlarger.engines import find, names
 from enlarger.engines.engine import Engine, EngineSpec, ModelSpec, PictureEngine, TileEngine
@@ -32,6 +32,7 @@ from enlarger.errors import CancelledError, EngineError, UsageError
 from enlarger.image import Header, Image, Notice, Samples
 from enlarger.journal import Ledger, Work, work_folder
 from enlarger.options import Options
+from enlarger.preflight import check_room
 from enlarger.report import Plan, Report, Reproduce, Stage, Tiles, Warning_
 from enlarger.steps import encode, plan
 from enlarger.steps.decode import decode, probe
@@ -41,6 +42,10 @@ from enlarger.steps.tiles import Grid
 
 if TYPE_CHECKING:
     from enlarger.steps.decode import Source
+
+
+KEEP_FROM = 0.5
+"""Seconds of enlarging from which finished tiles are kept on disk: each one kept waits for the disk several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,10 @@ class Result:
 
         The format follows the suffix of ``path``. Returns the report brought up to date. Raises :class:`OutputError`.
         """
-        output = Path(path)
+        self._save(Path(path), overwrite, None)
+        return self.report
+
+    def _save(self, output: Path, overwrite: bool, announce: Callable[[Written], None] | None) -> None:
         options = Options.of(**self.plan.options)
         chosen = plan.choose_format(self._source.header, options.model_copy(update={"format": None}), output)
         target = replace(self._target, format=chosen.name, bits=chosen.depth(self._source.header.bits))
@@ -116,9 +124,8 @@ class Result:
         chosen.check_fits(target.width, target.height, alpha=self._source.alpha)
         encode.check_output(output, overwrite=overwrite, source=_source_path(self._source.header.name))
         start = time.perf_counter()
-        written = encode.save(self._samples, target, self._source, output, overwrite=overwrite)
+        written = encode.save(self._samples, target, self._source, output, overwrite=overwrite, announce=announce)
         self._written(output, target, written, time.perf_counter() - start)
-        return self.report
 
     def _written(self, output: Path, target: Target, written: Written, seconds: float) -> None:
         info = self.report.output.model_copy(
@@ -135,6 +142,32 @@ class Result:
         timings["total"] = timings["total"] + seconds
         notices = [*self.report.warnings, *(Warning_(code=n.code, message=n.message) for n in written.notices)]
         self.report = self.report.model_copy(update={"output": info, "warnings": tuple(dict.fromkeys(notices)), "timings": timings})
+
+
+@dataclass(slots=True)
+class Job:
+    """One picture between :meth:`Enlarger.prepare` and :meth:`Enlarger.deliver`. Close it to keep unfinished work for a later call."""
+
+    kind: str
+    planned: Plan
+    options: Options
+    picture: Image
+    watch: _Watch
+    overwrite: bool
+    temp: Path | None
+    fresh: bool
+    work: Work | None = None
+    result: Result | None = None
+
+    def close(self) -> None:
+        if self.work is not None:
+            self.work.close()
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
 
 
 class Enlarger:
@@ -174,34 +207,71 @@ class Enlarger:
         cancel or a kill the same call goes on from there; ``fresh`` throws them away instead. Raises :class:`EnlargerError` in
         its kinds; then no output was written.
         """
+        with self.prepare(source, output, overwrite=overwrite, progress=progress, cancel=cancel, temp=temp, fresh=fresh, **changes) as job:
+            self.run(job)
+            return self.deliver(job)
+
+    def prepare(
+        self,
+        source: Source,
+        output: str | os.PathLike[str] | None = None,
+        *,
+        overwrite: bool = False,
+        progress: OnProgress | None = None,
+        cancel: Cancel | None = None,
+        temp: Path | None = None,
+        fresh: bool = False,
+        **changes: Any,
+    ) -> Job:
+        """The first third of :meth:`enlarge`, planning and decoding, for who overlaps pictures: no engine is touched.
+
+        Then come :meth:`run` and :meth:`deliver`. Each may be called in a thread of its own, for different jobs at the same time.
+        """
         started = time.perf_counter()
         options = Options.of(self.options, **changes)
-        planned = self._planned(source, output, overwrite, options)
-        target = Path(planned.output.path) if planned.output.path else None
+        planned = self._planned(source, output, overwrite, options, temp)
         watch = _Watch(planned, progress, cancel, started)
         watch.step("decode")
-        picture = decode(source, allow_truncated=options.allow_truncated)
+        read = sandbox.decode if options.sandbox else decode
+        picture = read(source, allow_truncated=options.allow_truncated)
         watch.timings["decode"] = time.perf_counter() - started
-        if target is None:
-            samples, tally = self._stages(picture, planned, options, None, watch)
-            return Result(samples, picture, _kind(source), _target(planned), _report(picture, planned, options, tally, watch))
-        with Work(work_folder(target, temp), job_key(picture, planned, options), fresh=fresh) as work:
-            samples, tally = self._stages(picture, planned, options, work, watch)
-            result = Result(samples, picture, _kind(source), _target(planned), _report(picture, planned, options, tally, watch, work))
-            watch.step("encode")
-            encode.clean_parts(target)
-            result.save(target, overwrite=overwrite)
-            work.discard()
-        return result
+        return Job(_kind(source), planned, options, picture, watch, overwrite, temp, fresh)
 
-    def _planned(self, source: Source, output: str | os.PathLike[str] | None, overwrite: bool, options: Options) -> Plan:
-        header = probe(source)
+    def run(self, job: Job) -> None:
+        """The second third of :meth:`enlarge`: the engines. What is finished is kept in ``job.work``."""
+        picture, planned, options, watch = job.picture, job.planned, job.options, job.watch
+        if planned.output.path:
+            target = Path(planned.output.path)
+            job.work = Work(work_folder(target, job.temp), job_key(picture, planned, options), fresh=job.fresh)
+        kept = job.work if worth_keeping(planned) else None
+        samples, tally = self._stages(picture, planned, options, kept, watch)
+        report = _report(picture, planned, options, tally, watch, job.work)
+        job.result = Result(samples, picture, job.kind, _target(planned), report)
+
+    def deliver(self, job: Job, *, announce: Callable[[Written], None] | None = None) -> Result:
+        """The last third of :meth:`enlarge`: the file, if there is to be one. ``announce`` is told of it before it gets its name."""
+        if job.result is None:
+            raise ValueError("this job was not run")
+        if job.work is not None:
+            target = Path(job.planned.output.path or "")
+            job.watch.step("encode")
+            if job.work.found:
+                encode.clean_parts(target)
+            job.result._save(target, job.overwrite, announce)
+            job.work.discard()
+        return job.result
+
+    def _planned(
+        self, source: Source, output: str | os.PathLike[str] | None, overwrite: bool, options: Options, temp: Path | None = None
+    ) -> Plan:
+        header = (sandbox.probe if options.sandbox else probe)(source)
         path = _source_path(header.name) if isinstance(source, str | os.PathLike) else None
         target = _output_path(output, path, header, options)
         planned = plan.make_plan(header, options, target)
         _settings(find(planned.stages[0].engine), options)
         if target is not None:
             encode.check_output(target, overwrite=overwrite, source=path)
+        check_room(planned, target, work_folder(target, temp) if target else None)
         return planned
 
     def _stages(self, picture: Image, planned: Plan, options: Options, work: Work | None, watch: _Watch) -> tuple[Samples, Tally]:
@@ -294,6 +364,11 @@ def list_models(engine: str | None = None) -> list[ModelSpec]:
 def stage_is_exact(stage: Stage) -> bool:
     """True when the engine's answer already has the stage's output size, so that nothing is reduced after it."""
     return stage.scale == 0 or (stage.width * stage.scale, stage.height * stage.scale) == (stage.out_width, stage.out_height)
+
+
+def worth_keeping(planned: Plan) -> bool:
+    """Whether finished tiles are kept for a later call: not of a job that takes less time than keeping them would."""
+    return planned.estimate.disk_temporary > 0 or sum(stage.seconds for stage in planned.stages) >= KEEP_FROM
 
 
 def _as_tile_engine(engine: TileEngine | PictureEngine) -> TileEngine:

@@ -36,8 +36,9 @@ from enlarger.errors import (
     SourceUnreadableError,
 )
 from enlarger.image import Image, Transfer
+from enlarger.pixels.bleed import bleed
 from enlarger.pixels.transfer import float_table
-from enlarger.steps.decode import bleed, decode, probe
+from enlarger.steps.decode import decode, probe
 
 READ = "Enlarger reads jpeg, png, webp, tiff, avif, gif, bmp and ppm"
 COMPLETE = "get a complete copy, or take what decodes with --allow-truncated"

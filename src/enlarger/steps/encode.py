@@ -11,8 +11,9 @@ import errno
 import glob
 import os
 import secrets
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from enlarger.codecs import deepzoom
 from enlarger.codecs.vips import open_picture, pyvips, reason, rows_of, vips_of
-from enlarger.errors import DiskFullError, EnlargerError, OutputError, OutputExistsError
+from enlarger.errors import DiskFullError, EnlargerError, OutputError, OutputExistsError, UsageError
 from enlarger.files import metadata as md
 from enlarger.files import splice
 from enlarger.files.containers import scan
@@ -55,6 +57,9 @@ class Written:
     bytes: int
     sha256: str
     notices: tuple[Notice, ...]
+
+
+Announce = Callable[[Written], None]
 
 
 # --- before any work ---------------------------------------------------------------------------------------------------
@@ -152,13 +157,17 @@ def _at_bits(picture: Any, top: int, bits: int, transfer: Transfer) -> Any:
 # --- files -------------------------------------------------------------------------------------------------------------
 
 
-def save(samples: Samples, target: Target, source: Image, path: Path, *, overwrite: bool = False) -> Written:
+def save(
+    samples: Samples, target: Target, source: Image, path: Path, *, overwrite: bool = False, announce: Announce | None = None
+) -> Written:
     """Write ``samples`` ``(h, w, bands)`` as ``target`` to ``path``, with the metadata of ``source``.
 
     ``samples`` larger than the target are reduced on the way. The file appears under its name whole and checked, or not
-    at all. Raises :class:`OutputExistsError`, :class:`FormatLimitError`, :class:`DiskFullError`, :class:`OutputError`.
+    at all; ``announce`` is told once it is checked and safe on the disk, just before it gets that name. Raises :class:`OutputExistsError`, :class:`FormatLimitError`, :class:`DiskFullError`, :class:`OutputError`.
     """
-    format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha)
+    format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha, quality=target.quality)
+    if target.format == "dz":
+        return _save_tiles(samples, target, source, path, overwrite=overwrite)
     part = path.with_name(f"{_part_prefix(path)}{secrets.token_hex(4)}.part{path.suffix[:16]}")
     with _translated(str(path)):
         fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
@@ -168,6 +177,8 @@ def save(samples: Samples, target: Target, source: Image, path: Path, *, overwri
                 os.fsync(fd)
             finally:
                 os.close(fd)
+            if announce is not None:
+                announce(written)
             _publish(part, path, overwrite)
         finally:
             # A temporary name that cannot be removed is no reason to call the result a failure; clean_parts finds it later.
@@ -175,6 +186,26 @@ def save(samples: Samples, target: Target, source: Image, path: Path, *, overwri
                 part.unlink(missing_ok=True)
         _sync_folder(path.parent)
     return written
+
+
+def _save_tiles(samples: Samples, target: Target, source: Image, path: Path, *, overwrite: bool) -> Written:
+    """:func:`save` for DeepZoom: made in a hidden folder beside ``path``, then moved into place."""
+    part = path.with_name(f"{_part_prefix(path)}{secrets.token_hex(4)}.part{path.suffix[:16]}")
+    notices = [*_pixel_notices(target, source), *deepzoom.lost(source.metadata)]
+    kept = dataclasses.replace(_metadata_for(target, source, notices), exif=None, xmp=None, iptc=None, dpi=None)
+    with _translated(str(path)):
+        if not overwrite and (path.exists() or deepzoom.files_of(path).exists()):
+            raise OutputExistsError("the file or its folder of tiles exists already", hint="replace it with --overwrite", subject=str(path))
+        part.mkdir()
+        try:
+            picture = _tagged(_picture(samples, target, source, alpha=source.alpha), kept, "dz")
+            quality = target.quality or FORMATS["dz"].default_quality or 85
+            size, digest = deepzoom.write(picture, part / "tiles", quality, alpha=source.alpha)
+            deepzoom.publish(part / "tiles", path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        _sync_folder(path.parent)
+    return Written(size, digest, tuple(notices))
 
 
 def _part_prefix(path: Path) -> str:
@@ -185,12 +216,14 @@ def clean_parts(path: Path) -> None:
     """Remove what killed runs left while they wrote ``path``. Only for who has the lock on that output."""
     for part in path.parent.glob(f"{glob.escape(_part_prefix(path))}????????.part{glob.escape(path.suffix[:16])}"):
         with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def to_bytes(samples: Samples, target: Target, source: Image) -> tuple[bytes, tuple[Notice, ...]]:
     """The same file as :func:`save` writes, as bytes."""
-    format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha)
+    format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha, quality=target.quality)
+    if target.format == "dz":
+        raise UsageError("DeepZoom is many files and cannot be bytes", hint="save it to NAME.dzi", subject="--format")
     with _translated("<bytes>"), tempfile.TemporaryFile(prefix="enlarger-") as file:
         written = _write(file.fileno(), samples, target, source)
         file.seek(0)

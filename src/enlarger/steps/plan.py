@@ -32,7 +32,7 @@ CPU_FACTOR = (("avx512f", 1.0), ("avx2", 1.7), ("asimd", 2.0), ("neon", 2.0))
 GPU_FACTOR = 0.02
 """Seconds on a middling GPU for a second on one CPU core; a guess until the first tile is done."""
 
-ENCODE = {"jpeg": (0.012, 0.35), "png": (0.06, 2.2), "webp": (0.35, 0.25), "tiff": (0.06, 2.4), "avif": (1.2, 0.2)}
+ENCODE = {"jpeg": (0.012, 0.35), "png": (0.06, 2.2), "webp": (0.35, 0.25), "tiff": (0.06, 2.4), "avif": (1.2, 0.2), "dz": (0.04, 0.5)}
 """Seconds per megapixel, and bytes per 8-bit pixel of a photograph, by output format."""
 
 NOT_STREAMED = {"webp": 17, "avif": 20}
@@ -48,7 +48,7 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
     """
     width, height = enlarged_size(header.width, header.height, options.scale)
     chosen = choose_format(header, options, output)
-    chosen.check_fits(width, height, alpha=header.alpha)
+    chosen.check_fits(width, height, alpha=header.alpha, quality=options.quality)
     choice = _choose(header, options)
     stages = tuple(_stages(header, options, choice, (width, height)))
     bits = chosen.depth(header.bits)
@@ -106,6 +106,8 @@ def choose_format(header: Header, options: Options, output: Path | None) -> Form
         )
     else:
         chosen = by_suffix or FORMATS.get(header.format, FORMATS["png"])
+    if output is None and chosen.name == "dz":
+        raise UsageError("DeepZoom is many files and needs an output", hint="give --output NAME.dzi", subject="--format")
     if options.quality is not None and chosen.default_quality is None:
         raise UsageError(f"{chosen.name} is lossless and has no quality", hint="drop it or choose jpeg, webp or avif", subject="--quality")
     return chosen
@@ -201,7 +203,7 @@ def _net_stage(choice: _Choice, model: ModelSpec, header: Header, options: Optio
             f"{model.id} needs about {least / 1e9:.1f} GB for a tile with its halo, --memory allows {options.memory / 1e9:.1f} GB",
             hint="raise --memory, choose a smaller --tile or a lighter model",
         ) from error
-    first = grid.tile(0)
+    tile_width, tile_height = grid.largest
     passes = 2 if header.alpha else 1
     return Stage(
         engine=choice.engine.spec.name,
@@ -213,8 +215,8 @@ def _net_stage(choice: _Choice, model: ModelSpec, header: Header, options: Optio
         height=size[1],
         out_width=out[0],
         out_height=out[1],
-        tile_width=first.read.width,
-        tile_height=first.read.height,
+        tile_width=tile_width,
+        tile_height=tile_height,
         columns=grid.columns,
         rows=grid.rows,
         halo=grid.halo,
@@ -273,24 +275,23 @@ def cpu_flags() -> frozenset[str]:
 
 
 def _estimate(header: Header, stages: tuple[Stage, ...], output: OutputInfo, choice: _Choice) -> Estimate:
-    """Seconds, peak memory and disk. Canvases are 16-bit while anything follows them."""
+    """Seconds, peak memory and disk. Canvases are 16-bit while anything follows them, and stay until the job is done."""
     pixels = output.width * output.height
     rate, bytes_per_pixel = ENCODE[output.format]
     depth = 2 if header.bits > 8 else 1
-    source_bytes = header.width * header.height * header.bands * depth
+    source = header.width * header.height * header.bands * depth
     canvases = []
     for i, stage in enumerate(stages):
         wide, high = (stage.width * stage.scale, stage.height * stage.scale) if stage.scale else (stage.out_width, stage.out_height)
         followed = i + 1 < len(stages) or (wide, high) != (stage.out_width, stage.out_height)
         canvases.append(wide * high * header.bands * (2 if followed else depth))
-    alive = max(a + b for a, b in zip([source_bytes, *canvases], canvases, strict=False))
+    # A result without a file keeps what is small in memory; a source is read from memory or, when large, from a file.
+    on_disk = [n for n in canvases if output.path is not None or n > IN_MEMORY] + [n for n in (source,) if n > IN_MEMORY]
     models = {m.id: m for m in choice.models}
-    nets = [models[s.model].memory_fixed + s.tile_width * s.tile_height * models[s.model].memory_per_pixel for s in stages]
-    held = sum(n for n in (source_bytes, *canvases) if n <= IN_MEMORY)
-    encoder = pixels * NOT_STREAMED.get(output.format, 0)
+    nets = [models[s.model].memory_fixed + s.tile_width * s.tile_height * models[s.model].memory_per_pixel for s in stages if s.scale]
     return Estimate(
         seconds=sum(s.seconds for s in stages) + pixels / 1e6 * rate + 0.3,
-        memory=int(max(BASE_MEMORY, *nets) + held + encoder),
-        disk_temporary=alive if alive > IN_MEMORY else 0,
+        memory=max(BASE_MEMORY, *nets, 0) + source + sum(canvases) - sum(on_disk) + pixels * NOT_STREAMED.get(output.format, 0),
+        disk_temporary=sum(on_disk),
         disk_output=math.ceil(pixels * bytes_per_pixel * output.bits / 8),
     )

@@ -90,10 +90,15 @@ class Grid:
         return wide * high / (self.width * self.height)
 
     @property
+    def largest(self) -> tuple[int, int]:
+        """Width and height that no read box exceeds."""
+        wide = max(self.tile(c).read.width for c in range(self.columns))
+        return wide, max(self.tile(r * self.columns).read.height for r in range(self.rows))
+
+    @property
     def largest_read(self) -> int:
         """Pixels of the largest read box."""
-        wide = max(self.tile(c).read.width for c in range(self.columns))
-        high = max(self.tile(r * self.columns).read.height for r in range(self.rows))
+        wide, high = self.largest
         return wide * high
 
 

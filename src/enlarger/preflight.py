@@ -1,0 +1,83 @@
+"""Preflight: is there room for what a plan needs? Asked before any pixel is enlarged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from enlarger.errors import DiskFullError, OutOfMemoryError
+from enlarger.report import Plan
+
+MARGIN = 16 * 10**6
+"""Bytes of disk that are left alone."""
+
+
+def check_room(plan: Plan, output: Path | None, work: Path | None) -> None:
+    """Raise :class:`DiskFullError` or :class:`OutOfMemoryError` when the estimate of ``plan`` is more than what is free.
+
+    ``work`` is the work folder: what an interrupted run left there needs no room again. A result in memory (``output`` is
+    ``None``) keeps large canvases in the folder for temporary files.
+    """
+    memory = free_memory()
+    if memory is not None and plan.estimate.memory > memory:
+        raise OutOfMemoryError(
+            f"about {size(plan.estimate.memory)} of memory would be needed, {size(memory)} are free", hint=_less_memory(plan)
+        )
+    temporary = plan.estimate.disk_temporary
+    place = Path(tempfile.gettempdir())
+    if output is not None and work is not None:
+        place = work.parent
+        temporary = max(0, temporary - taken(work))
+    final = plan.estimate.disk_output if output is not None else 0
+    needs = [(place, temporary)]
+    if output is not None:
+        same = place.stat().st_dev == output.parent.stat().st_dev
+        needs = [(output.parent, temporary + final)] if same else [(place, temporary), (output.parent, final)]
+    for folder, needed in needs:
+        free = shutil.disk_usage(folder).free
+        if needed + MARGIN > free:
+            raise DiskFullError(
+                f"about {size(needed)} of disk would be needed ({size(temporary)} of it for the work in progress), {size(free)} are free",
+                hint="free some space, or choose another place with --output or --temp",
+                subject=str(folder),
+            )
+
+
+def _less_memory(plan: Plan) -> str:
+    if plan.output.format in ("webp", "avif"):
+        return f"{plan.output.format} is encoded whole: choose --format jpeg, png or tiff, or a smaller --scale"
+    return "lower --memory, or close other programs"
+
+
+def taken(folder: Path) -> int:
+    """Bytes of disk under ``folder``; 0 when it is not there."""
+    try:
+        return sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())
+    except FileNotFoundError:
+        return 0
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that this process may still take: what the system has, within the limit of its control group.
+
+    ``None`` where the system does not say (not Linux).
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    amounts = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
+    free = amounts["MemAvailable"] + amounts.get("SwapFree", 0)
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+    except (OSError, ValueError):
+        return free
+    return free if limit == "max" else min(free, int(limit) - used)
+
+
+def size(amount: int) -> str:
+    """Bytes as people say them (kB = 1000 bytes)."""
+    return f"{amount / 1e9:.1f} GB" if amount >= 10**9 else f"{max(amount, 0) / 1e6:.0f} MB"
