@@ -52,7 +52,8 @@ class ModelSpec(BaseModel):
     neighbouring tiles are blended into each other; ``feather <= halo``. ``min_side`` and ``multiple_of`` are size rules of
     the net: smaller or uneven tiles are padded by reflection and cropped, never resampled. A tile of ``n`` source pixels needs
     about ``memory_fixed + n * memory_per_pixel`` bytes (process included) and ``n * cost`` seconds on one AVX-512 core of a
-    server; other machines differ, so ``cost`` ranks models and gives a first guess of the time.
+    server; other machines differ, so ``cost`` ranks models and gives a first guess of the time. For models of scale 0 ``n``
+    counts pixels of the result.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

