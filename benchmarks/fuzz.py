@@ -29,6 +29,7 @@ import common
 import numpy as np
 import PIL.Image
 
+from enlarger import errors
 from enlarger.codecs.vips import pyvips
 from enlarger.errors import EnlargerError
 from enlarger.steps.decode import decode
@@ -37,6 +38,7 @@ SECONDS = 20
 MEGABYTES = 1000
 KILLED_AFTER = 2 * SECONDS + 5  # both decodes, each of which stops itself
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".avif", ".bmp", ".ppm", ".pgm", ".pbm"}
+TYPED = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.EnlargerError)}
 LARGEST_SEED = 200_000
 
 # --- seeds --------------------------------------------------------------------------------------------------------------
@@ -287,7 +289,7 @@ class Outcome:
     @property
     def fault(self) -> str:
         """Why it is an offender; empty when it is none."""
-        bad = next((c for c in self.classes if c != "picture" and not c.endswith("Error")), "")
+        bad = next((c for c in self.classes if c != "picture" and c not in TYPED), "")
         return bad or ("time-out" if self.seconds > SECONDS else "memory" if self.megabytes > MEGABYTES else "")
 
 

@@ -95,7 +95,8 @@ def main() -> None:
     here = machine()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         rows = measure(options.model, options.formats.split(","), sides, Path(folder))
-    print(save(f"memory-{options.model}", here, rows, ["The picture is the astronaut tiled and dimmed; the source is an uncompressed TIFF."]))
+    notes = ["The picture is the astronaut tiled and dimmed; the source is an uncompressed TIFF."]
+    print(save(f"memory-{options.model}", here, rows, notes))
 
 
 if __name__ == "__main__":

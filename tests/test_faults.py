@@ -46,6 +46,7 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _strips(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("enlarger.steps.tiles.STRIP_PIXELS", STRIP)
+    monkeypatch.setattr("enlarger.pipeline.KEEP_FROM", 0)  # keep the tiles of small pictures too
 
 
 @pytest.fixture
@@ -175,6 +176,8 @@ PROGRAM = """
 import sys, time
 from enlarger.steps import enlarge, tiles
 tiles.STRIP_PIXELS = {strip}
+from enlarger import pipeline
+pipeline.KEEP_FROM = 0
 quantise = enlarge.quantise
 def slow(*words):
     time.sleep({pause})

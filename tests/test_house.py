@@ -63,7 +63,8 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.pipeline", ("NOUNS", "FIND", "enlarger.preflight", "enlarger.sandbox", "STEPS", "enlarger.steps", "PUBLIC")),
     ("enlarger.manifest", ("NOUNS",)),
     ("enlarger.jobs", ("NOUNS", "enlarger.manifest")),
-    ("enlarger.batch", ("NOUNS", "enlarger.pipeline", "PUBLIC")),
+    ("enlarger.batch", ("NOUNS", "enlarger.pipeline", "enlarger.batch_rows")),
+    ("enlarger.batch_rows", ("NOUNS", "enlarger.pipeline", "PUBLIC")),
     ("enlarger.cluster", ("NOUNS", "enlarger.pipeline", "enlarger.batch")),
     ("enlarger.interfaces", ()),
     (

@@ -50,9 +50,7 @@ def test_what_an_interrupted_run_left_needs_no_room_again(tmp_path: Path, monkey
 def test_too_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "free_memory", lambda: 140 * 10**6)
     enlarger.Enlarger(scale=4, **OPTIONS).plan(PICTURE, tmp_path / "a.png")
-    with pytest.raises(
-        enlarger.OutOfMemoryError, match=r"would be needed, 140 MB are free; webp is encoded whole: choose --format"
-    ):
+    with pytest.raises(enlarger.OutOfMemoryError, match=r"would be needed, 140 MB are free; webp is encoded whole: choose --format"):
         enlarger.enlarge(PICTURE, 4, output=tmp_path / "a.webp", **OPTIONS)
     with pytest.raises(enlarger.OutOfMemoryError, match="lower --memory, or close other programs"):
         enlarger.enlarge(PICTURE, 4, output=tmp_path / "a.png", model="realesr-animevideov3-x4", device="cpu")

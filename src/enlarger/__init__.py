@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from enlarger.batch import Batch, BatchProgress, enlarge_many
     from enlarger.engines.engine import EngineSpec, ModelSpec
     from enlarger.errors import (
+        BatchError,
         CancelledError,
         DamagedImageError,
         DeviceError,
@@ -37,12 +39,19 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from enlarger.image import Image
+    from enlarger.jobs import BatchJob
     from enlarger.journal import clean
+    from enlarger.manifest import BatchRow
     from enlarger.options import Options
     from enlarger.pipeline import Enlarger, Progress, Result, enlarge, list_engines, list_models
     from enlarger.report import Plan, Report
 
 __all__ = [
+    "Batch",
+    "BatchError",
+    "BatchJob",
+    "BatchProgress",
+    "BatchRow",
     "CancelledError",
     "DamagedImageError",
     "DeviceError",
@@ -74,11 +83,15 @@ __all__ = [
     "__version__",
     "clean",
     "enlarge",
+    "enlarge_many",
     "list_engines",
     "list_models",
 ]
 
 _HOMES = {
+    "BatchJob": "jobs",
+    "BatchRow": "manifest",
+    **dict.fromkeys(("Batch", "BatchProgress", "enlarge_many"), "batch"),
     "EngineSpec": "engines.engine",
     "Image": "image",
     "ModelSpec": "engines.engine",

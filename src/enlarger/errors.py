@@ -20,6 +20,7 @@
     │   ├── EngineMissingError           7   404
     │   ├── DeviceError                  7   503
     │   └── WeightsError                 7   500   model files are missing or are not what the catalogue says
+    ├── BatchError                       8   207   some of many files failed; the others are done
     └── CancelledError                 130   499
 
 Each carries ``message`` (what is wrong), ``hint`` (what to do) and ``subject`` (the file, option or model meant).
@@ -149,6 +150,13 @@ class DeviceError(EngineError):
 
 class WeightsError(EngineError):
     """Model files are missing or are not what the catalogue says."""
+
+
+class BatchError(EnlargerError):
+    """Some of many files failed; the others are done."""
+
+    exit_status = 8
+    http_status = 207
 
 
 class CancelledError(EnlargerError):

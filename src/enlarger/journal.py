@@ -50,7 +50,8 @@ class Done:
 class Work:
     """The work folder of one job, locked. Close it to keep it for a later run, :meth:`discard` it when the job is done.
 
-    ``key`` names the job; a folder of another job (changed source, options, model or version) is emptied and ``changed`` says so.
+    ``key`` names the job; a folder of another job (changed source, options, model or version) is emptied and ``changed`` says so;
+    ``found`` says that there was a folder, of this job or another.
     Raises :class:`OutputError` when another run has the lock or the folder cannot be written.
     """
 
@@ -58,8 +59,9 @@ class Work:
         self.folder = folder
         self.done: dict[tuple[int, int], Done] = {}
         self.changed = False
+        self._key = key
         with _translated(folder):
-            self._lock = _locked(folder)
+            self._lock, self.found = _locked(folder)
         try:
             with _translated(folder):
                 self._journal = self._opened(key, fresh)
@@ -68,7 +70,7 @@ class Work:
             raise
 
     def _opened(self, key: str, fresh: bool) -> int:
-        """The journal, open for appending, behind all lines that count."""
+        """The journal, open for appending, behind all lines that count; -1 when nothing is done yet and there is none."""
         path = self.folder / "journal"
         header, entries, length = _read(path)
         if header is not None and (fresh or header != {"format": FORMAT, "key": key}):
@@ -78,14 +80,12 @@ class Work:
             for item in self.folder.iterdir():
                 if item.name != "lock":
                     item.unlink()
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            return -1
+        handle = os.open(path, os.O_RDWR, 0o600)
         try:
-            if header is None:
-                _append(handle, {"format": FORMAT, "key": key})
-            else:
-                os.ftruncate(handle, length)
-                os.lseek(handle, 0, os.SEEK_END)
-                self.done = {(entry.stage, entry.tile): entry for entry in entries}
+            os.ftruncate(handle, length)
+            os.lseek(handle, 0, os.SEEK_END)
+            self.done = {(entry.stage, entry.tile): entry for entry in entries}
         except BaseException:
             os.close(handle)
             raise
@@ -98,6 +98,9 @@ class Work:
     def add(self, entry: Done) -> None:
         """Record a tile whose samples are on the disk already. Raises :class:`OutputError`."""
         with _translated(self.folder):
+            if self._journal < 0:
+                self._journal = os.open(self.folder / "journal", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+                _append(self._journal, {"format": FORMAT, "key": self._key}, wait=False)
             _append(self._journal, asdict(entry))
         self.done[entry.stage, entry.tile] = entry
 
@@ -116,7 +119,8 @@ class Work:
             self._release()
 
     def _release(self) -> None:
-        os.close(self._journal)
+        if self._journal >= 0:
+            os.close(self._journal)
         os.close(self._lock)
         self._lock = -1
 
@@ -164,7 +168,7 @@ def clean(folder: Path, older_than: float) -> list[Path]:
         if not (path / "lock").is_file() or time.time() - path.stat().st_mtime < older_than:
             continue
         with contextlib.suppress(OutputError):
-            lock = _locked(path)
+            lock, _ = _locked(path)
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
             removed.append(path)
@@ -174,12 +178,13 @@ def clean(folder: Path, older_than: float) -> list[Path]:
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-def _append(handle: int, record: dict[str, object]) -> None:
+def _append(handle: int, record: dict[str, object], *, wait: bool = True) -> None:
     text = json.dumps(record, separators=(",", ":"))
     line = memoryview(f"{zlib.crc32(text.encode()):08x} {text}\n".encode())
     while line:
         line = line[os.write(handle, line) :]
-    os.fdatasync(handle) if hasattr(os, "fdatasync") else os.fsync(handle)
+    if wait:
+        os.fdatasync(handle) if hasattr(os, "fdatasync") else os.fsync(handle)
 
 
 def _read(path: Path) -> tuple[dict[str, object] | None, list[Done], int]:
@@ -208,8 +213,11 @@ def _read(path: Path) -> tuple[dict[str, object] | None, list[Done], int]:
 # --- lock -------------------------------------------------------------------------------------------------------------
 
 
-def _locked(folder: Path) -> int:
-    """Make ``folder`` and take its lock. A folder that its owner removed meanwhile is made anew."""
+def _locked(folder: Path) -> tuple[int, bool]:
+    """Make ``folder`` and take its lock; whether somebody had it before and was killed.
+
+    A folder that its owner removed meanwhile is made anew.
+    """
     while True:
         folder.mkdir(exist_ok=True)
         path = folder / "lock"
@@ -218,8 +226,9 @@ def _locked(folder: Path) -> int:
         except FileNotFoundError:
             continue
         try:
+            used = os.fstat(handle).st_size > 0
             if _taken(handle, path):
-                return handle
+                return handle, used
         except BlockingIOError:
             owner = os.read(handle, 20).decode(errors="replace").strip()
             os.close(handle)

@@ -6,6 +6,7 @@ first pixel is enlarged.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -25,10 +26,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from enlarger import __version__, sandbox
-from enlarger.canvas import Canvas
+from enlarger.canvas import IN_MEMORY, Canvas
 from enlarger.engines import find, names
 from enlarger.engines.engine import Engine, EngineSpec, ModelSpec, PictureEngine, TileEngine
-from enlarger.errors import CancelledError, EngineError, UsageError
+from enlarger.errors import CancelledError, EngineError, OutputError, UsageError
 from enlarger.image import Header, Image, Notice, Samples
 from enlarger.journal import Ledger, Work, work_folder
 from enlarger.options import Options
@@ -36,7 +37,7 @@ from enlarger.preflight import check_room
 from enlarger.report import Plan, Report, Reproduce, Stage, Tiles, Warning_
 from enlarger.steps import encode, plan
 from enlarger.steps.decode import decode, probe
-from enlarger.steps.encode import Target, Written
+from enlarger.steps.encode import Announce, Target, Written
 from enlarger.steps.enlarge import Tally, enlarge_by_picture, enlarge_by_tiles
 from enlarger.steps.tiles import Grid
 
@@ -113,7 +114,7 @@ class Result:
         self._save(Path(path), overwrite, None)
         return self.report
 
-    def _save(self, output: Path, overwrite: bool, announce: Callable[[Written], None] | None) -> None:
+    def _save(self, output: Path, overwrite: bool, announce: Announce | None) -> None:
         options = Options.of(**self.plan.options)
         chosen = plan.choose_format(self._source.header, options.model_copy(update={"format": None}), output)
         target = replace(self._target, format=chosen.name, bits=chosen.depth(self._source.header.bits))
@@ -232,9 +233,10 @@ class Enlarger:
         planned = self._planned(source, output, overwrite, options, temp)
         watch = _Watch(planned, progress, cancel, started)
         watch.step("decode")
+        watch.add("plan", time.perf_counter() - started)
         read = sandbox.decode if options.sandbox else decode
         picture = read(source, allow_truncated=options.allow_truncated)
-        watch.timings["decode"] = time.perf_counter() - started
+        watch.add("decode", time.perf_counter() - started - watch.timings["plan"])
         return Job(_kind(source), planned, options, picture, watch, overwrite, temp, fresh)
 
     def run(self, job: Job) -> None:
@@ -248,14 +250,18 @@ class Enlarger:
         report = _report(picture, planned, options, tally, watch, job.work)
         job.result = Result(samples, picture, job.kind, _target(planned), report)
 
-    def deliver(self, job: Job, *, announce: Callable[[Written], None] | None = None) -> Result:
-        """The last third of :meth:`enlarge`: the file, if there is to be one. ``announce`` is told of it before it gets its name."""
+    def deliver(self, job: Job, *, announce: Announce | None = None) -> Result:
+        """The last third of :meth:`enlarge`: the file, if there is to be one.
+
+        ``announce`` is told its length and SHA-256 when it is whole and checked, just before it gets its name.
+        """
         if job.result is None:
             raise ValueError("this job was not run")
         if job.work is not None:
             target = Path(job.planned.output.path or "")
             job.watch.step("encode")
-            if job.work.found:
+            # Looking for them takes a listing of the folder, and tells nothing new after a small job's start from scratch.
+            if job.work.found or worth_keeping(job.planned):
                 encode.clean_parts(target)
             job.result._save(target, job.overwrite, announce)
             job.work.discard()
@@ -366,9 +372,22 @@ def stage_is_exact(stage: Stage) -> bool:
     return stage.scale == 0 or (stage.width * stage.scale, stage.height * stage.scale) == (stage.out_width, stage.out_height)
 
 
+def tidy(output: Path, temp: Path | None = None) -> None:
+    """Remove what a run left that was killed after it had finished ``output``; not what another run has in its hands."""
+    folder = work_folder(output, temp)
+    if folder.is_dir():
+        with contextlib.suppress(OutputError), Work(folder, "") as work:
+            encode.clean_parts(output)
+            work.discard()
+
+
 def worth_keeping(planned: Plan) -> bool:
-    """Whether finished tiles are kept for a later call: not of a job that takes less time than keeping them would."""
-    return planned.estimate.disk_temporary > 0 or sum(stage.seconds for stage in planned.stages) >= KEEP_FROM
+    """Whether finished tiles are kept for a later call: not of a job that takes less time than keeping them would.
+
+    That is one of less than :data:`KEEP_FROM` seconds whose canvases fit into memory, at up to 8 bytes a pixel.
+    """
+    pixels = [max(s.width * s.height * s.scale**2, s.out_width * s.out_height) for s in planned.stages]
+    return sum(stage.seconds for stage in planned.stages) >= KEEP_FROM or 8 * max(pixels) > IN_MEMORY
 
 
 def _as_tile_engine(engine: TileEngine | PictureEngine) -> TileEngine:
@@ -519,12 +538,14 @@ def _command(name: str, planned: Plan, options: Options) -> str:
     return shlex.join(words)
 
 
+@cache
 def libraries() -> dict[str, str]:
     """Versions of everything that touches pixels."""
     versions = {name: metadata.version(name) for name in ("ncnn", "numpy", "pillow", "pyvips", "pyvips-binary")}
     return {"python": platform.python_version(), **versions}
 
 
+@cache
 def machine() -> dict[str, str]:
     """What of this machine can change bytes: processor and system, no names."""
     model = platform.processor() or platform.machine()

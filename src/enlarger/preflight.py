@@ -26,13 +26,11 @@ def check_room(plan: Plan, output: Path | None, work: Path | None) -> None:
             f"about {size(plan.estimate.memory)} of memory would be needed, {size(memory)} are free", hint=_less_memory(plan)
         )
     temporary = plan.estimate.disk_temporary
-    place = Path(tempfile.gettempdir())
-    if output is not None and work is not None:
-        place = work.parent
+    if output is None or work is None:
+        needs = [(Path(tempfile.gettempdir()), temporary)] if temporary else []
+    else:
+        place, final = work.parent, plan.estimate.disk_output
         temporary = max(0, temporary - taken(work))
-    final = plan.estimate.disk_output if output is not None else 0
-    needs = [(place, temporary)]
-    if output is not None:
         same = place.stat().st_dev == output.parent.stat().st_dev
         needs = [(output.parent, temporary + final)] if same else [(place, temporary), (output.parent, final)]
     for folder, needed in needs:

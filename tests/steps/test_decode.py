@@ -122,10 +122,27 @@ def test_few_bits_of_grey_become_eight(bits: int) -> None:
     assert (image.channels, image.header.bits) == (1, 8)
 
 
-def test_sixteen_bit_colour_ppm_says_that_it_became_eight() -> None:
-    image = decode(b"P6 # comment\n2 1 65535\n" + np.array([65535, 0, 257, 0, 514, 65535], ">u2").tobytes())
-    assert image.samples.tolist() == [[[255, 0, 1], [0, 2, 255]]]
-    assert codes(image) == {"depth-reduced"}
+def test_ppm_of_any_depth_is_exact() -> None:
+    deep = decode(b"P6 # comment\n2 1 65535\n" + np.array([65535, 0, 257, 0, 514, 65535], ">u2").tobytes())
+    assert (deep.samples.tolist(), deep.samples.dtype, deep.header.bits) == ([[[65535, 0, 257], [0, 514, 65535]]], np.uint16, 16)
+    assert decode(b"P5 3 1 1023 " + np.array([0, 512, 1023], ">u2").tobytes()).samples.ravel().tolist() == [0, 32800, 65535]
+    assert decode(b"P5 4 1 3 \0\1\2\3").samples.ravel().tolist() == [0, 85, 170, 255]
+    assert decode(b"P6 2 1 15 \0\1\2\x0d\x0e\x0f").samples.ravel().tolist() == [0, 17, 34, 221, 238, 255]
+    assert decode(b"P5 2 1 3 \1\7").samples.ravel().tolist() == [85, 255], "more than the largest is the largest"
+    assert not codes(deep)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+@pytest.mark.parametrize("format", ["bmp", "ppm"])
+def test_bmp_and_ppm_are_what_pillow_reads(format: str, mode: str) -> None:
+    """With a width of 61, so that rows of BMP are padded."""
+    out = io.BytesIO()
+    PIL.Image.fromarray(pictures.pixels(48, 61)).convert(mode if (format, mode) != ("ppm", "P") else "L").save(out, format, dpi=(300, 300))
+    image = decode(out.getvalue())
+    want = np.asarray(PIL.Image.open(out).convert("L" if mode in "1L" or (format, mode) == ("ppm", "P") else "RGB"))
+    assert np.array_equal(image.samples, want.reshape(image.samples.shape))
+    assert probe(out.getvalue()) == image.header
+    assert image.metadata.dpi == ((300, 300) if format == "bmp" else None)
 
 
 def test_colour_key_becomes_alpha() -> None:

@@ -28,7 +28,6 @@ from enlarger.steps import encode as step
 from enlarger.steps.decode import decode
 from enlarger.steps.encode import Target, check_output, reduced, save, to_array, to_bytes, to_pil
 
-
 SINGLE = [name for name in FORMATS if name != "dz"]
 """Formats of one file; DeepZoom has tests of its own."""
 

@@ -143,7 +143,11 @@ def test_contradictions_and_unknown_suffixes_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("width", "format", "hint"),
-    [(17000, "jpeg", "png or tiff or dz"), (4096, "webp", "jpeg or png or tiff or avif or dz"), (4097, "avif", "jpeg or png or tiff or dz")],
+    [
+        (17000, "jpeg", "png or tiff or dz"),
+        (4096, "webp", "jpeg or png or tiff or avif or dz"),
+        (4097, "avif", "jpeg or png or tiff or dz"),
+    ],
 )
 def test_format_limits_are_known_before_the_work(width: int, format: str, hint: str) -> None:
     with pytest.raises(FormatLimitError, match=f"is more than {format} can hold .*choose --format {hint}$"):

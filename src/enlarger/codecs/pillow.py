@@ -1,10 +1,9 @@
-"""Pillow: BMP and PPM, which libvips lacks here, and pictures that are Pillow's already."""
+"""Pillow: BMP and PPM that have to be unpacked, which libvips lacks here, and pictures that are Pillow's already."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
-import math
 import warnings
 from typing import Any, BinaryIO
 
@@ -29,22 +28,19 @@ def is_pil(source: object) -> bool:
     return any(f"{c.__module__}.{c.__qualname__}" == "PIL.Image.Image" for c in type(source).__mro__)
 
 
-def open_pillow(reader: Reader, format: str, carried: Carried, *, pixels: bool, allow_truncated: bool) -> Image:
-    """A BMP or PPM as an Image; without ``pixels`` a blank one that only has the right header."""
+def open_pillow(reader: Reader, format: str, *, pixels: bool, allow_truncated: bool) -> Image:
+    """A BMP or PPM that has to be unpacked as an Image; without ``pixels`` a blank one that only has the right header."""
     try:
         with reader.stream() as stream:
             return _load_pillow(stream, reader, format, pixels)
     except DamagedImageError:
         if not (allow_truncated and pixels):
             raise
-    # Their rows are mostly stored as they are: with zeros for what is missing, the rest is read.
-    header = open_pillow(reader, format, carried, pixels=False, allow_truncated=False).header
-    image = _load_pillow(io.BytesIO(reader.read(0, reader.size) + bytes(header.width * header.height * 8 + 4096)), reader, format, True)
+    # Zeros mean something to all of these; what is read with too few of them is refused after all.
+    header = open_pillow(reader, format, pixels=False, allow_truncated=False).header
+    image = _load_pillow(io.BytesIO(reader.read(0, reader.size) + bytes(header.width * header.height + 4096)), reader, format, True)
     image = dataclasses.replace(image, header=dataclasses.replace(image.header, size=reader.size))
-    lost = math.ceil(image.height * (1 - max(0, reader.size - carried.start) / image.samples.nbytes))
-    whole = image.height - lost if lost > 0 else 0
-    lacking = Notice("truncated", missing(whole, image.height, "first" if carried.bottom_up else "last"))
-    return dataclasses.replace(image, notices=(*image.notices, lacking))
+    return dataclasses.replace(image, notices=(*image.notices, Notice("truncated", missing(0, image.height))))
 
 
 def _load_pillow(stream: BinaryIO, reader: Reader, format: str, pixels: bool) -> Image:
@@ -54,7 +50,7 @@ def _load_pillow(stream: BinaryIO, reader: Reader, format: str, pixels: bool) ->
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
             with PIL.Image.open(stream, formats=PILLOW[format]) as picture:
-                check_size(picture.size, reader.name)
+                check_size(picture.size, reader.name, f"packed {format.upper()}")
                 if pixels:
                     return from_pil(picture, format, reader.name, size=reader.size)
                 blank = from_pil(PIL.Image.new(picture.mode, (1, 1)), format, reader.name, size=reader.size)

@@ -47,7 +47,7 @@ FINE_ROWS = 8
 LOADERS = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload", "tiff": "tiffload", "avif": "heifload", "gif": "gifload"}
 DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32, "double": np.float64}
 UNSUPPORTED = re.compile("not configured|not supported|unsupported|not a whole number|bad labq|not implemented", re.IGNORECASE)
-NO_MEMORY = re.compile("out of memory|insufficient memory|memory allocation", re.IGNORECASE)
+NO_MEMORY = re.compile("out of memory|insufficient memory|memory allocation error(?!: security limit)", re.IGNORECASE)
 
 pyvips.block_untrusted_set(True)
 pyvips.cache_set_max(0)
@@ -97,12 +97,12 @@ def vips_of(samples: NDArray[Any]) -> Any:
 
 def opened(reader: Reader, format: str, carried: Carried, fail_on: str = "error") -> Any:
     if carried.unsupported:
-        raise InputError(f"the {format.upper()} {carried.unsupported}", hint="convert it to 16-bit RGB or grey first", subject=reader.name)
+        raise InputError(f"the {format.upper()} {carried.unsupported}", hint=carried.hint, subject=reader.name)
     try:
         picture = open_picture(reader, format, fail_on=fail_on)
     except pyvips.Error as error:
         raise damaged(format, 0, 0, error, reader.name, "get a complete copy") from error
-    check_size((picture.width, picture.height), reader.name)
+    check_size((picture.width, picture.height), reader.name, format)
     return picture
 
 
@@ -117,11 +117,11 @@ def damaged(format: str, whole: int, height: int, error: pyvips.Error, name: str
     return DamagedImageError(f"the {format.upper()} is cut off or damaged{where} ({why})", hint=hint, subject=name)
 
 
-def whole_rows(reader: Reader, format: str) -> int:
+def whole_rows(reader: Reader, format: str, fail_on: str = "error") -> int:
     """How many rows decode before the first fault, to within :data:`FINE_ROWS`."""
     done = 0
     try:
-        for y, rows in rows_of(open_picture(reader, format), FINE_ROWS):
+        for y, rows in rows_of(open_picture(reader, format, fail_on=fail_on), FINE_ROWS):
             done = y + len(rows)
     except pyvips.Error:
         pass

@@ -54,7 +54,10 @@ Order = Literal["little", "big"]
 
 @dataclass
 class Exif:
-    """A parsed EXIF structure. ``spots`` are the offsets of entries, ``used`` the ranges that living data occupies."""
+    """A parsed EXIF structure. ``spots`` are the offsets of entries, ``used`` the ranges that living data occupies.
+
+    ``left`` is how many bytes of values it may still take: entries may share theirs, so that 1 MB could become 13 GB.
+    """
 
     order: Order
     main: Ifd
@@ -66,6 +69,7 @@ class Exif:
     spots: dict[tuple[str, int], int] = field(default_factory=dict)
     used: list[tuple[int, int]] = field(default_factory=list)
     next_at: int = 0
+    left: int = 4 * MAX_EXIF
 
     def directories(self) -> Iterator[tuple[str, Ifd]]:
         yield from (("main", self.main), ("exif", self.exif), ("gps", self.gps), ("interop", self.interop))
@@ -120,8 +124,9 @@ def _read_ifd(body: bytes, offset: int, name: str, into: Ifd, found: Exif, seen:
         tag, kind, n = (number(body[at + a : at + b], order) for a, b in ((0, 2), (2, 4), (4, 8)))
         size = SIZES.get(kind, 0) * n
         start = at + 8 if size <= 4 else number(body[at + 8 : at + 12], order)
-        if not size or start + size > len(body) or tag in into:
+        if not size or start + size > len(body) or tag in into or size > found.left:
             continue
+        found.left -= size
         into[tag] = Entry(kind, n, body[start : start + size])
         found.spots[name, tag] = at
         found.used.append((start, start + size))

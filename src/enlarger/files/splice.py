@@ -16,8 +16,11 @@ import zlib
 
 from enlarger.canvas import write_at
 from enlarger.files import metadata as md
-from enlarger.files.containers import PHOTOSHOP_MARK, XMP_MARK, avif_item, avif_meta, tiff_page, webp_chunks
+from enlarger.files.avif import avif_item, avif_meta
+from enlarger.files.jpeg import PHOTOSHOP_MARK, XMP_MARK
 from enlarger.files.reader import Reader
+from enlarger.files.tiff import tiff_page
+from enlarger.files.webp import webp_chunks
 from enlarger.image import Metadata
 
 SEGMENT = 65533

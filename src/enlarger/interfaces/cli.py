@@ -17,7 +17,8 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import BeforeValidator
 
 import enlarger
-from enlarger.interfaces.text import columns, describe, duration, megabytes, summary
+from enlarger.interfaces.many import is_many, listed_on_stdin, run_batch
+from enlarger.interfaces.text import columns, describe, megabytes, summary, tile_text
 
 if TYPE_CHECKING:
     # Only for annotations: it would load numpy, which --help can do without.
@@ -66,9 +67,7 @@ Flag = Parameter(negative="", show_default=False)
 @app.command(name="enlarge")
 @_with_options
 def enlarge(
-    path: Path,
-    /,
-    *,
+    *paths: Path,
     output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     overwrite: Annotated[bool, Flag] = False,
@@ -77,16 +76,21 @@ def enlarge(
     dry_run: Annotated[bool, Flag] = False,
     temp: Annotated[Path | None, Parameter(name="--temp")] = None,
     fresh: Annotated[bool, Flag] = False,
+    jobs: Annotated[Path | None, Parameter(name="--jobs")] = None,
+    include: Annotated[list[str] | None, Parameter(name="--include", negative="")] = None,
+    exclude: Annotated[list[str] | None, Parameter(name="--exclude", negative="")] = None,
+    stdin: Annotated[bool, Parameter(name="-", negative="", show_default=False)] = False,
+    null: Annotated[bool, Parameter(name=["--null", "-0"], negative="", show_default=False)] = False,
     **options: Any,
 ) -> None:
-    """Enlarge one picture.
+    """Enlarge a picture, or many: files, folders with all that is below them, quoted globs.
 
     Parameters
     ----------
-    path
-        The picture: JPEG, PNG, WebP, TIFF, AVIF, GIF, BMP or PPM.
+    paths
+        Pictures (JPEG, PNG, WebP, TIFF, AVIF, GIF, BMP or PPM), folders and globs.
     output
-        File to write, or folder to write NAME-4x.EXT into; by default beside the source.
+        File to write, or folder to write NAME-4x.EXT into; by default beside the source. Folders need one.
     set_
         A setting of the engine itself, as NAME=VALUE; may be repeated.
     overwrite
@@ -101,8 +105,39 @@ def enlarge(
         Folder for the work in progress; by default a hidden folder beside the output.
     fresh
         Start anew instead of going on where an interrupted run stopped.
+    jobs
+        A .csv (with a header) or .jsonl file: source, and if wanted output and options, per row.
+    include
+        Of folders take only what matches this glob; may be repeated.
+    exclude
+        Of folders leave out what matches this glob; may be repeated.
+    stdin
+        Read paths from standard input, one per line.
+    null
+        Paths on standard input end in NUL bytes, as from find -print0.
     """
     asked = enlarger.Options.of(**options, settings=_settings(set_ or []))
+    given: list[Path | str] = [*paths, *(listed_on_stdin(null=null) if stdin else [])]
+    if jobs is not None or stdin or (paths and is_many(paths)):
+        batch = enlarger.Batch(
+            given,
+            output,
+            listed=jobs,
+            include=include or (),
+            exclude=exclude or (),
+            literal=stdin,
+            overwrite=overwrite,
+            temp=temp,
+            fresh=fresh,
+            options=asked,
+        )
+        run_batch(batch, json=json, quiet=quiet, dry_run=dry_run)
+        return
+    if include or exclude:
+        raise enlarger.UsageError("--include and --exclude choose from folders, and none is named")
+    if not paths:
+        raise enlarger.UsageError("name a picture, a folder or --jobs FILE", hint="try enlarger --help")
+    path = paths[0]
     target = os.fspath(path.parent) if output is None else output
     with enlarger.Enlarger(asked) as tool:
         if dry_run:
@@ -197,10 +232,7 @@ def progress_bar(name: str, *, hidden: bool) -> Iterator[Callable[[enlarger.Prog
         task = bar.add_task(escape(name), total=1.0, text="reading")
 
         def show(event: enlarger.Progress) -> None:
-            text = {"decode": "reading", "encode": "writing"}.get(event.step, f"tile {event.tiles_done}/{event.tiles}")
-            if event.seconds_left is not None:
-                text += f"  {event.megapixels_per_second:.2f} MP/s  {duration(event.seconds_left)} left"
-            bar.update(task, completed=event.done, text=text)
+            bar.update(task, completed=event.done, text=tile_text(event))
 
         yield show
 

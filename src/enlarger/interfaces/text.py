@@ -45,6 +45,14 @@ def describe(plan: enlarger.Plan) -> str:
     return "\n".join(lines)
 
 
+def tile_text(event: enlarger.Progress) -> str:
+    """What stands behind a picture's bar: tiles, speed, time left."""
+    text = {"decode": "reading", "encode": "writing"}.get(event.step, f"tile {event.tiles_done}/{event.tiles}")
+    if event.seconds_left is not None:
+        text += f"  {event.megapixels_per_second:.2f} MP/s  {duration(event.seconds_left)} left"
+    return text
+
+
 def kind(channels: int, alpha: bool) -> str:
     return ("grey" if channels == 1 else "RGB") + (" with alpha" if alpha else "")
 

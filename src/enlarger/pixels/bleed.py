@@ -22,61 +22,84 @@ FAINT = 1 / 128
 Floats = NDArray[np.float32]
 
 
-def bleed(samples: Samples, alpha: Samples, mean: Floats | None = None) -> Samples:
+def bleed(samples: Samples, alpha: Samples, mean: Floats | None = None, inner: Box | None = None) -> Samples:
     """``samples`` ``(h, w, c)`` with new colour where ``alpha`` ``(h, w)`` (same dtype) is faint; the rest is untouched.
 
     Local means of the visible colours, weighted by alpha, over blocks of 2, 4, 8 ... pixels: the finest that sees
     anything wins, interpolated between blocks. Where none does, ``mean``, by default the mean visible colour.
     Push-pull after Gortler et al., "The Lumigraph" (1996). With nothing visible at all ``samples`` come back as they are.
+    Of the result only ``inner`` is made, if given (its corner at even coordinates); the rest is looked at.
     """
+    height, width, bands = samples.shape
+    own = samples if inner is None else samples[inner.slices()]
+    inner = inner or Box(0, 0, width, height)
     top = np.float32(np.iinfo(samples.dtype).max)
     weight = alpha.astype(np.float32) / top
     hidden = weight <= FAINT
     weight[hidden] = 0
     if not hidden.any() or (mean is None and hidden.all()):
-        return samples
-    if mean is not None and hidden.all():
-        return np.broadcast_to(np.clip(mean + np.float32(0.5), 0, top).astype(samples.dtype), samples.shape)
-    colour: Floats = samples.astype(np.float32)
-    colour *= weight[..., None]
-    if mean is None:
-        mean = (colour.sum((0, 1), dtype=np.float64) / weight.sum(dtype=np.float64)).astype(np.float32)
-    filled = _pull(colour, weight, mean, LEVELS)
-    out = samples.copy()
-    out[hidden] = np.clip(filled[hidden] + np.float32(0.5), 0, top).astype(samples.dtype)
-    return out
-
-
-def _pull(colour: Floats, weight: Floats, mean: Floats, level: int) -> Floats:
-    """Colour where there is weight, else what the coarser levels say, else ``mean``."""
-    h, w = weight.shape
-    seen = weight > 0
-    own: Floats = np.divide(colour, np.where(seen, weight, 1)[..., None], dtype=np.float32)
-    if seen.all():
         return own
-    if level == 0 or (h == 1 and w == 1):
-        return np.where(seen[..., None], own, mean)
-    coarse = _pull(_halve(colour), _halve(weight[..., None])[..., 0], mean, level - 1)
-    return np.where(seen[..., None], own, _double(coarse)[:h, :w])
+    if mean is not None and hidden.all():
+        return np.broadcast_to(np.clip(mean + np.float32(0.5), 0, top).astype(samples.dtype), own.shape)
+    weighted: Floats = np.empty((height, width, bands + 1), np.float32)
+    np.multiply(samples, weight[..., None], out=weighted[..., :-1])
+    weighted[..., -1] = weight
+    if mean is None:
+        total = weighted[..., :-1].sum((0, 1), dtype=np.float64) / weight.sum(dtype=np.float64)
+        mean = total.astype(np.float32)
+    filled = _double_inside(_pull(_halve(weighted), mean, LEVELS - 1), inner)
+    filled += np.float32(0.5)
+    np.clip(filled, 0, top, out=filled)
+    return np.where(hidden[inner.slices()][..., None], filled.astype(samples.dtype), own)
+
+
+def _double_inside(coarse: Floats, inner: Box) -> Floats:
+    """:func:`_double`, of which only ``inner`` is made: its own blocks and one more around."""
+    x, y = max(0, inner.x // 2 - 1), max(0, inner.y // 2 - 1)
+    part = coarse[y : (inner.bottom + 1) // 2 + 1, x : (inner.right + 1) // 2 + 1]
+    wide = _double(part, 2 * part.shape[0], 2 * part.shape[1])
+    return wide[inner.y - 2 * y : inner.bottom - 2 * y, inner.x - 2 * x : inner.right - 2 * x]
+
+
+def _pull(weighted: Floats, mean: Floats, level: int) -> Floats:
+    """Colour where there is weight (the last band), else what the coarser levels say, else ``mean``."""
+    height, width = weighted.shape[:2]
+    weight = weighted[..., -1:]
+    hidden = weight == 0
+    own: Floats = np.divide(weighted[..., :-1], np.where(hidden, np.float32(1), weight), dtype=np.float32)
+    if not hidden.any():
+        return own
+    coarse = mean
+    if level > 0 and (height, width) != (1, 1):
+        coarse = _double(_pull(_halve(weighted), mean, level - 1), height, width)
+    np.copyto(own, coarse, where=hidden)
+    return own
 
 
 def _halve(values: Floats) -> Floats:
     """Means of blocks of 2 x 2; an odd edge counts its missing pixels as nothing."""
-    h, w, c = values.shape
-    padded = np.pad(values, ((0, h % 2), (0, w % 2), (0, 0)))
-    blocks: Floats = padded.reshape((h + 1) // 2, 2, (w + 1) // 2, 2, c).mean((1, 3), dtype=np.float32)
-    return blocks
+    height, width, bands = values.shape
+    half: Floats = np.zeros(((height + 1) // 2, (width + 1) // 2, bands), np.float32)
+    for y in (0, 1):
+        for x in (0, 1):
+            part = values[y::2, x::2]
+            half[: part.shape[0], : part.shape[1]] += part
+    half *= np.float32(0.25)
+    return half
 
 
-def _double(values: Floats) -> Floats:
-    """Twice as wide and high, linear between the centres of pixels."""
+def _double(values: Floats, height: int, width: int) -> Floats:
+    """Twice as wide and high, linear between the centres of pixels; cut to ``height`` x ``width``."""
     for axis in (0, 1):
-        edge = [(0, 0)] * 3
-        edge[axis] = (1, 1)
-        wide = np.moveaxis(np.pad(values, edge, "edge"), axis, 0)
-        pair = np.stack((0.75 * wide[1:-1] + 0.25 * wide[:-2], 0.75 * wide[1:-1] + 0.25 * wide[2:]), 1)
-        values = np.moveaxis(pair.reshape(-1, *pair.shape[2:]), 0, axis).astype(np.float32)
-    return values
+        wide: Floats = np.empty([2 * side if i == axis else side for i, side in enumerate(values.shape)], np.float32)
+        out, near, far = (np.moveaxis(v, axis, 0) for v in (wide, values * np.float32(0.75), values * np.float32(0.25)))
+        out[::2], out[1::2] = near, near
+        out[2::2] += far[:-1]
+        out[1:-1:2] += far[1:]
+        out[0] += far[0]
+        out[-1] += far[-1]
+        values = wide
+    return values[:height, :width]
 
 
 def bled(samples: Samples) -> Samples:
@@ -113,6 +136,5 @@ def _bled_tile(samples: Samples, box: Box, mean: Floats, faint: np.float32) -> S
         return tile
     x, y = max(0, box.x - HALO), max(0, box.y - HALO)
     around = samples[y : box.bottom + HALO, x : box.right + HALO]
-    colour = bleed(around[..., :-1], around[..., -1], mean)
-    inner = colour[box.y - y : box.bottom - y, box.x - x : box.right - x]
-    return np.concatenate((inner, tile[..., -1:]), axis=2)
+    colour = bleed(around[..., :-1], around[..., -1], mean, Box(box.x - x, box.y - y, box.width, box.height))
+    return np.concatenate((colour, tile[..., -1:]), axis=2)

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.canvas import Canvas
-from enlarger.codecs.limits import MAX_PIXELS, TRUNCATED_HINT, check_size, missing, no_memory
+from enlarger.codecs import plain
+from enlarger.codecs.limits import MAX_PIXELS, TRUNCATED_HINT, check_plausible, check_size, missing, no_memory
 from enlarger.codecs.pillow import PILLOW, from_pil, is_pil, open_pillow
 from enlarger.codecs.vips import (
     FINE_ROWS,
@@ -25,6 +27,7 @@ from enlarger.codecs.vips import (
     layout,
     opened,
     pyvips,
+    reason,
     rows_before_zeros,
     rows_of,
     stretched,
@@ -36,7 +39,7 @@ from enlarger.errors import DamagedImageError, InputError
 from enlarger.files import metadata as md
 from enlarger.files.containers import Carried, scan
 from enlarger.files.reader import Reader
-from enlarger.files.sniff import HEAD, belies, sniff
+from enlarger.files.sniff import HEAD, belies, camera_raw, sniff
 from enlarger.image import Box, Header, Image, Metadata, Notice, Transfer
 from enlarger.pixels.arrays import header_of, image_of
 from enlarger.pixels.bleed import bled
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_PIXELS", "decode", "decode_file", "probe", "probe_file", "reader_of"]
 
+ENDED = re.compile("premature end", re.IGNORECASE)
 READ_AHEAD = 32
 """Rows that libvips may have read past the last whole one of a PNG when it meets a fault."""
 
@@ -96,11 +100,12 @@ def reader_of(source: Any) -> Reader:
 
 def probe_file(reader: Reader) -> Header:
     """:func:`probe` of the bytes behind ``reader``."""
-    format = sniff(reader.read(0, HEAD), reader.name)
-    carried = scan(reader, format)
-    check_size(carried.size, reader.name)
+    format, carried = _scanned(reader)
     if format in PILLOW:
-        return open_pillow(reader, format, carried, pixels=False, allow_truncated=False).header
+        simple = plain.layout_of(reader, format)
+        if simple:
+            return plain.header_of(reader, format, simple)
+        return open_pillow(reader, format, pixels=False, allow_truncated=False).header
     try:
         picture = opened(reader, format, carried)
     except DamagedImageError:
@@ -109,15 +114,27 @@ def probe_file(reader: Reader) -> Header:
     return _header(reader, format, picture, carried)
 
 
-def decode_file(reader: Reader, *, allow_truncated: bool = False) -> Image:
-    """:func:`decode` of the bytes behind ``reader``."""
+def _scanned(reader: Reader) -> tuple[str, Carried]:
+    """Format and what the container says, once both are such that decoding may be tried."""
     format = sniff(reader.read(0, HEAD), reader.name)
     carried = scan(reader, format)
-    check_size(carried.size, reader.name)
+    if carried.raw:
+        raise camera_raw(carried.raw, reader.name)
+    check_size(carried.size, reader.name, format)
+    return format, carried
+
+
+def decode_file(reader: Reader, *, allow_truncated: bool = False) -> Image:
+    """:func:`decode` of the bytes behind ``reader``."""
+    format, carried = _scanned(reader)
+    check_plausible(carried.least, reader.size, reader.name, allow_truncated=allow_truncated)
     try:
         if format in PILLOW:
-            image = open_pillow(reader, format, carried, pixels=True, allow_truncated=allow_truncated)
-            image = dataclasses.replace(image, notices=(*carried.notices, *image.notices))
+            simple = plain.layout_of(reader, format)
+            if simple:
+                image = plain.read(reader, format, simple, carried, allow_truncated=allow_truncated)
+            else:
+                image = open_pillow(reader, format, pixels=True, allow_truncated=allow_truncated)
         else:
             image = _decode(reader, format, carried, allow_truncated)
         if belies(reader.name, format):
@@ -151,36 +168,81 @@ def _header(reader: Reader, format: str, picture: Any, carried: Carried) -> Head
 
 
 def _decode(reader: Reader, format: str, carried: Carried, allow_truncated: bool) -> Image:
-    picture = opened(reader, format, carried, "none") if allow_truncated else opened(reader, format, carried)
+    try:
+        return _sound_jpeg(reader, carried) if format == "jpeg" else _read(reader, format, _copy(carried), "error")[0]
+    except InputError as error:
+        # Without a decoder's complaint behind it this is a refusal, of which no part can be taken.
+        if not allow_truncated or not isinstance(error.__cause__, pyvips.Error):
+            raise
+        fail_on = "warning" if ENDED.search(reason(error.__cause__)) else "error"
+    return _salvaged(reader, format, carried, fail_on)
+
+
+def _sound_jpeg(reader: Reader, carried: Carried) -> Image:
+    """A JPEG of which nothing is missing. To libjpeg all damage is a mere warning: data that ends early is made up in grey.
+
+    So it has to stop at warnings. What they say is either that data has ended, which is damage, or goes into a notice.
+    """
+    try:
+        return _read(reader, "jpeg", _copy(carried), "warning")[0]
+    except InputError as error:
+        if not isinstance(error.__cause__, pyvips.Error) or ENDED.search(reason(error.__cause__)):
+            raise
+        warning = reason(error.__cause__).removeprefix("Corrupt JPEG data: ")
+    image, _ = _read(reader, "jpeg", _copy(carried), "error")
+    return _noting(image, "decoder-warning", f"the JPEG is not quite in order and was decoded all the same ({warning})")
+
+
+def _salvaged(reader: Reader, format: str, carried: Carried, fail_on: str) -> Image:
+    """What decodes of a file that is damaged, as ``fail_on`` found; gaps stay where the file has them.
+
+    Its layout may differ from that of the whole one: GIF gains alpha.
+    """
+    whole = whole_rows(reader, format, fail_on)
+    # PNG is one stream: past a fault (and what libvips had read ahead of it) nothing is real, so black is left there.
+    image, filled = _read(reader, format, carried, "none", whole + READ_AHEAD if format == "png" else None)
+    height = image.height if _turn(format, carried) < 5 else image.width
+    if format == "png":
+        whole = max(whole, filled)
+    return _noting(image, "truncated", missing(whole if whole < height else 0, height))
+
+
+def _copy(carried: Carried) -> Carried:
+    """For an attempt that may fail: its notices must not stay."""
+    return dataclasses.replace(carried, notices=[*carried.notices])
+
+
+def _read(reader: Reader, format: str, carried: Carried, fail_on: str, limit: int | None = None) -> tuple[Image, int]:
+    """The picture, of which about ``limit`` rows are read, and how many of these are not empty. Notices go into ``carried`` too.
+
+    With ``fail_on`` ``"none"`` a fault ends the picture early, else it raises.
+    """
+    picture = opened(reader, format, carried, fail_on)
     header = _header(reader, format, picture, carried)
-    transfer = _transfer(picture, header, carried) if header.bits == 32 else Transfer()
+    transfer = Transfer()
     if header.bits == 32:
-        picture = opened(reader, format, carried, "none") if allow_truncated else opened(reader, format, carried)
+        transfer = _transfer(picture, header, carried)
+        picture = opened(reader, format, carried, fail_on)
     top = top_of(picture)
     picture = with_colour(picture, carried, header)
-    whole = whole_rows(reader, format) if allow_truncated else picture.height
-    # PNG is one stream: past a fault (and what libvips had read ahead of it) nothing is real, so black is left there.
-    limit = min(picture.height, whole + READ_AHEAD) if format == "png" else picture.height
-    done = 0
+    end, done = picture.height if limit is None else min(limit, picture.height), 0
     with Canvas(picture.width, picture.height, header.bands, np.uint8 if header.bits == 8 else np.uint16) as canvas:
         try:
-            for y, rows in rows_of(picture, FINE_ROWS if limit < picture.height else None):
-                if y >= limit:
+            for y, rows in rows_of(picture, FINE_ROWS if end < picture.height else None):
+                if y >= end:
                     break
                 values = stored(rows, transfer, header.channels) if header.bits == 32 else stretched(rows, top)
                 canvas.write(Box(0, y, picture.width, len(rows)), at_depth(values, min(header.bits, 16)))
                 done = y + len(rows)
         except pyvips.Error as error:
-            if not allow_truncated:
-                raise damaged(format, whole_rows(reader, format), picture.height, error, reader.name, TRUNCATED_HINT) from error
+            if fail_on != "none":
+                raise damaged(format, whole_rows(reader, format, fail_on), picture.height, error, reader.name, TRUNCATED_HINT) from error
             if done == 0:
                 raise damaged(format, 0, picture.height, error, reader.name, "get a complete copy, nothing of this one decodes") from error
         samples = canvas.samples()
-    if whole < picture.height:
-        whole = min(done, max(whole, rows_before_zeros(samples[:limit])) if format == "png" else whole)
-        carried.note("truncated", missing(whole, picture.height))
+    filled = done if limit is None else rows_before_zeros(samples[:end])
     metadata = _kept(carried, header, format, picture)
-    return Image(upright(samples, _turn(format, carried)), header, metadata, transfer, tuple(carried.notices))
+    return Image(upright(samples, _turn(format, carried)), header, metadata, transfer, tuple(carried.notices)), filled
 
 
 def _transfer(picture: Any, header: Header, carried: Carried) -> Transfer:

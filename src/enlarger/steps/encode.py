@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.codecs import deepzoom
-from enlarger.codecs.vips import open_picture, pyvips, reason, rows_of, vips_of
+from enlarger.codecs.vips import open_picture, pyvips, reason, vips_of
 from enlarger.errors import DiskFullError, EnlargerError, OutputError, OutputExistsError, UsageError
 from enlarger.files import metadata as md
 from enlarger.files import splice
@@ -59,7 +59,8 @@ class Written:
     notices: tuple[Notice, ...]
 
 
-Announce = Callable[[Written], None]
+Announce = Callable[[int, str], None]
+"""Told the length in bytes and the SHA-256 of a file."""
 
 
 # --- before any work ---------------------------------------------------------------------------------------------------
@@ -163,7 +164,9 @@ def save(
     """Write ``samples`` ``(h, w, bands)`` as ``target`` to ``path``, with the metadata of ``source``.
 
     ``samples`` larger than the target are reduced on the way. The file appears under its name whole and checked, or not
-    at all; ``announce`` is told once it is checked and safe on the disk, just before it gets that name. Raises :class:`OutputExistsError`, :class:`FormatLimitError`, :class:`DiskFullError`, :class:`OutputError`.
+    at all; ``announce`` is told once it is checked and safe on the disk, just before it gets that name.
+
+    Raises :class:`OutputExistsError`, :class:`FormatLimitError`, :class:`DiskFullError`, :class:`OutputError`.
     """
     format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha, quality=target.quality)
     if target.format == "dz":
@@ -178,7 +181,7 @@ def save(
             finally:
                 os.close(fd)
             if announce is not None:
-                announce(written)
+                announce(written.bytes, written.sha256)
             _publish(part, path, overwrite)
         finally:
             # A temporary name that cannot be removed is no reason to call the result a failure; clean_parts finds it later.
@@ -378,8 +381,8 @@ def _checked(reader: Reader, target: Target, kept: Metadata, wanted: Any) -> lis
     if seen != due or picture.bands not in right:
         is_now, should = (f"{w} x {h}, {d}-bit with {b} bands" for (w, h, d), b in ((seen, picture.bands), (due, bands)))
         raise OutputError(f"the written file is {is_now} instead of {should}: it was not kept", hint="choose another format")
-    for _ in rows_of(picture):
-        pass
+    # A mean asks for every pixel, and streams: strips asked for from outside would keep thousands of lines in memory.
+    picture.avg()
     return list(_lost(scan(reader, format).metadata(), kept, format.upper()))
 
 

@@ -196,6 +196,7 @@ class _Caller:
         return whole
 
     def _whole(self, span: Box, read: Box) -> Tile:
+        read = self._wide_enough(read)
         source = self.samples[read.slices()]
         inside = Box(span.x - read.x, span.y - read.y, span.width, span.height)
         colour = source[:, :, :-1] if self.alpha else source
@@ -203,6 +204,15 @@ class _Caller:
         if not self.alpha:
             return answer
         return np.concatenate((answer, self._alpha(source[:, :, -1:], inside)), axis=2)
+
+    def _wide_enough(self, read: Box) -> Box:
+        """``read`` extended over the picture to the least side of the net: only a picture smaller than that is padded.
+
+        Padding a small tile of a larger picture would show the net something else at the border than the whole picture does.
+        """
+        width, height = min(self.model.min_side, self.grid.width), min(self.model.min_side, self.grid.height)
+        x, y = min(read.x, self.grid.width - width), min(read.y, self.grid.height - height)
+        return Box(x, y, max(read.right - x, width), max(read.bottom - y, height))
 
     def _alpha(self, alpha: Samples, inside: Box) -> Tile:
         """Alpha through the same net, so that its edges follow the colour's; fully clear and opaque areas stay exact."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from enlarger.canvas import IN_MEMORY
@@ -147,7 +148,9 @@ def _choose(header: Header, options: Options) -> _Choice:
     best = tuple(m for m in models if m.family == AUTO_BEST)
     light = tuple(m for m in models if m.family == AUTO_LIGHT)
     if not best or not light:
-        return _Choice(engine, models[:1], device)
+        # An engine that auto knows nothing of: its first model, and the siblings of that at other scales.
+        siblings = tuple(m for m in models if m.family and m.family == models[0].family)
+        return _Choice(engine, siblings or models[:1], device)
     seconds = _work_seconds(_Choice(engine, best, device), header, options)
     if device.kind == "gpu" or seconds <= PATIENCE:
         return _Choice(engine, best, device)
@@ -261,6 +264,7 @@ def speed_factor(device: Device) -> float:
     return float(slowness / min(device.threads, os.cpu_count() or 1) ** 0.9)
 
 
+@cache
 def cpu_flags() -> frozenset[str]:
     """Instruction sets of this CPU as Linux names them; elsewhere a cautious guess by architecture."""
     info = Path("/proc/cpuinfo")

@@ -1,0 +1,81 @@
+"""JPEG: its segments, and what stands in them. (ITU T.81; JFIF 1.02; XMP part 3; ICC.1 annex B; CIPA DC-007)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from enlarger.files import metadata as md
+from enlarger.files.carried import MAX_STEPS, Carried, iptc_of_photoshop
+from enlarger.files.reader import Reader
+
+XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
+ICC_MARK = b"ICC_PROFILE\0"
+PHOTOSHOP_MARK = b"Photoshop 3.0\0"
+
+
+def jpeg_segments(reader: Reader) -> Iterator[tuple[int, int, int]]:
+    """Marker, offset and length of the payload of each segment before the first scan."""
+    at = 2
+    for _ in range(MAX_STEPS):
+        head = reader.read(at, 4)
+        if len(head) < 4 or head[0] != 0xFF:
+            return
+        if head[1] == 0xFF:
+            at += 1
+            continue
+        if head[1] in (0xDA, 0xD9):
+            return
+        length = int.from_bytes(head[2:4], "big")
+        if length < 2:
+            return
+        yield head[1], at + 4, length - 2
+        at += 2 + length
+
+
+def scan_jpeg(reader: Reader, found: Carried) -> None:
+    icc: dict[int, bytes] = {}
+    xmp: list[bytes] = []
+    photoshop = b""
+    total = 0
+    for marker, at, length in jpeg_segments(reader):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            frame = reader.read(at, 5)
+            found.size = int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")
+            if marker < 0xC4:
+                # Huffman codes take a bit at least: one of each 8 x 8 block in the scan that begins it.
+                found.least = found.size[0] * found.size[1] // 64 // 8
+        if marker not in (0xE0, 0xE1, 0xE2, 0xED):
+            continue
+        mark = reader.read(at, min(length, 64))
+        if marker == 0xE0 and mark.startswith(b"JFIF\0") and len(mark) >= 12:
+            factor = {1: 1.0, 2: 2.54}.get(mark[7], 0.0)
+            found.dpi = found.dpi or md.sane_dpi(int.from_bytes(mark[8:10], "big") * factor, int.from_bytes(mark[10:12], "big") * factor)
+        elif marker == 0xE1 and mark.startswith(md.EXIF_PREFIX):
+            found.put("exif", reader.read(at, length))
+        elif marker == 0xE1 and mark.startswith(XMP_MARK):
+            total += length
+            if total <= md.MAX_XMP:
+                xmp.append(reader.read(at + len(XMP_MARK), length - len(XMP_MARK)))
+        elif marker == 0xE2 and mark.startswith(ICC_MARK) and len(icc) < 255:
+            icc.setdefault(mark[12], reader.read(at + 14, length - 14))
+        elif marker == 0xE2 and mark.startswith(b"MPF\0"):
+            found.frames = _mpf_count(reader.read(at + 4, length - 4))
+        elif marker == 0xE2 and mark.startswith(b"urn:iso:std:iso:ts:21496:-1"):
+            found.gain_map = True
+        elif marker == 0xED and mark.startswith(PHOTOSHOP_MARK) and len(photoshop) < md.MAX_EXIF:
+            photoshop += reader.read(at + len(PHOTOSHOP_MARK), length - len(PHOTOSHOP_MARK))
+    if total > md.MAX_XMP:
+        found.note("metadata-too-large", f"XMP of more than {md.MAX_XMP / 1e6:g} MB was dropped")
+    elif xmp:
+        found.put("xmp", xmp[0])
+        found.gain_map |= b"hdrgm:" in xmp[0]
+        if b"HasExtendedXMP" in xmp[0]:
+            found.note("xmp-lost", "the extended part of the XMP data was dropped")
+    found.put("icc", b"".join(icc[i] for i in sorted(icc)))
+    found.put("iptc", iptc_of_photoshop(photoshop))
+
+
+def _mpf_count(body: bytes) -> int:
+    """Number of pictures that a multi-picture (CIPA DC-007) index names."""
+    parsed = md.parse(body)
+    return (md.integer(parsed.main.get(0xB001), parsed.order) or 1) if parsed else 1
