@@ -1,6 +1,6 @@
 """How much context tiles need: halo and feather against the untiled answer. The table of ``docs/decisions/0003``.
 
-    python benchmarks/halo.py [--model realesrgan-x4plus] [--halos 16 24 32 40] [--feathers 0 4 8]
+    python benchmarks/halo.py [--model realesrgan-x4plus] [--halos 16 24 32 33 34 40] [--feathers 0 4 8]
 
 Three photographs of scikit-image (crops of 256 x 256) are enlarged in one piece and in 2 x 2 tiles by the code that users run
 (``steps/enlarge.py``), on 16-bit canvases. Differences are in units of 1/255 of the range:
@@ -85,7 +85,7 @@ def extra_work(model: ModelSpec, halo: int, feather: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", default="realesrgan-x4plus")
-    parser.add_argument("--halos", type=int, nargs="+", default=[16, 24, 32, 40])
+    parser.add_argument("--halos", type=int, nargs="+", default=[16, 24, 32, 33, 34, 40])
     parser.add_argument("--feathers", type=int, nargs="+", default=[0, 4, 8])
     arguments = parser.parse_args()
 

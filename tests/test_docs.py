@@ -92,3 +92,12 @@ def test_changelog_has_the_version() -> None:
     import enlarger
 
     assert f"[{enlarger.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_every_test_that_the_page_on_bad_inputs_names_is_there() -> None:
+    """docs/reliability.md names tests as `word::test`, and says which file each word stands for."""
+    page = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    files = {word: ROOT / "docs" / link for word, link in re.findall(r"`(\w+)`(?: stands)? for\s+\[[^]]+\]\(([^)]+)\)", page)}
+    named = re.findall(r"`(\w+)::(test_\w+)`", page)
+    assert len(named) > 60
+    assert sorted(f"{word}::{test}" for word, test in named if f"def {test}(" not in files[word].read_text("utf-8")) == []

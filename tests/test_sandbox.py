@@ -149,10 +149,8 @@ def refusal(kind: type[EnlargerError], limits: Limits | None = None) -> str:
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL"])
 def test_a_crash_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with_child(monkeypatch, f"d.decode_file = lambda *a, **k: os.kill(os.getpid(), signal.{name})")
-    said = refusal(DamagedImageError)
-    assert (
-        said == f"<bytes>: the decoder crashed on this file ({name}); it is damaged or made to do harm: save it anew with another program"
-    )
+    hint = "it is damaged, made to do harm, or takes more than 1000 MB of memory: save it anew with another program"
+    assert refusal(DamagedImageError) == f"<bytes>: the decoder crashed on this file ({name}); {hint}"
 
 
 def test_a_child_that_hangs_is_ended_with_all_that_it_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

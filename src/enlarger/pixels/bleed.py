@@ -116,6 +116,8 @@ def bled(samples: Samples) -> Samples:
         alpha = band[..., -1].astype(np.float32) / top
         faint = alpha <= FAINT
         hidden += int(faint.sum())
+        if faint.all():
+            continue
         alpha[faint] = 0
         weight += float(alpha.sum(dtype=np.float64))
         total += np.einsum("hwc,hw->c", band[..., :-1], alpha, dtype=np.float64, casting="unsafe")
