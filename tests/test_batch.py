@@ -47,7 +47,8 @@ def photos(tmp_path: Path) -> Path:
 
 
 def tree(folder: Path) -> set[str]:
-    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    # os.walk passes over a folder that vanishes meanwhile, as the work folders of a running batch do.
+    return {Path(root, name).relative_to(folder).as_posix() for root, _, names in os.walk(folder) for name in names}
 
 
 def digests(folder: Path) -> dict[str, str]:
