@@ -64,7 +64,7 @@ def test_no_path_of_one_machine_is_named() -> None:
     ("pattern", "bad", "good"),
     [
         (REGISTRY_HOSTS, "index-url = https://" + "pypi" + ".org/simple", "pip install -c constraints.txt ."),
-        (WORKPLACE, 'open("' + "/wo" + 'rk/main/x.png")', "../shared/samples and src/work/x and https://host/home/x"),
+        (WORKPLACE, 'open("' + "/wo" + 'rk/main/x.png")', "../shared/samples and src/wor" + "k/x and https://host/home/x"),
     ],
 )
 def test_the_patterns_find_what_they_are_for(pattern: re.Pattern[str], bad: str, good: str) -> None:
