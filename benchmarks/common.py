@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from enlarger import pipeline
+from enlarger import provenance
 
 RESULTS = Path(__file__).parent / "results"
 SCHEMA = "enlarger.benchmark/1"
@@ -88,7 +88,7 @@ def significant(value: float, digits: int = 4) -> float:
 
 
 def machine() -> Machine:
-    about = pipeline.machine()
+    about = provenance.machine()
     return Machine(
         processor=about["processor"],
         simd=about["simd"],

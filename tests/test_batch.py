@@ -21,7 +21,9 @@ from PIL import Image as Pillow
 
 import enlarger
 from enlarger import manifest
-from enlarger.jobs import Collection, Filter, collect, named, read_jobs
+from enlarger.job_lists import read_jobs
+from enlarger.job_names import named
+from enlarger.jobs import Collection, Filter, collect
 from enlarger.manifest import NAME, BatchRow, Manifest, read_rows, recorded
 
 FAST: dict[str, Any] = {"engine": "resample", "scale": 2}
@@ -226,9 +228,9 @@ def test_what_is_wrong_with_every_file_is_said_before_the_first(photos: Path, tm
 def test_whatever_one_file_raises_is_its_row(
     where: str, error: Exception, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from enlarger import pipeline
+    from enlarger import pipeline, result
 
-    home, name = (pipeline.encode, "save") if where == "encode.save" else (pipeline, where)
+    home, name = (result.encode, "save") if where == "encode.save" else (pipeline, where)
     real: Callable[..., Any] = getattr(home, name)
     calls = []
 
@@ -252,10 +254,10 @@ def test_whatever_one_file_raises_is_its_row(
 
 
 def test_a_full_disk_stops_the_run(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from enlarger import pipeline
+    from enlarger import result
 
     (photos / "sub" / "bad.png").unlink()
-    real, calls = pipeline.encode.save, []
+    real, calls = result.encode.save, []
 
     def full(*words: Any, **more: Any) -> Any:
         calls.append(1)
@@ -263,7 +265,7 @@ def test_a_full_disk_stops_the_run(photos: Path, tmp_path: Path, monkeypatch: py
             raise enlarger.DiskFullError("the disk is full")
         return real(*words, **more)
 
-    monkeypatch.setattr(pipeline.encode, "save", full)
+    monkeypatch.setattr(result.encode, "save", full)
     with pytest.raises(enlarger.DiskFullError):
         enlarger.enlarge_many([photos], tmp_path / "out", **FAST)
     rows = read_rows(tmp_path / "out" / NAME)
@@ -348,13 +350,13 @@ def test_two_runs_at_once_are_refused(photos: Path, tmp_path: Path) -> None:
 
 
 def test_at_most_one_picture_is_decoded_ahead_and_one_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from enlarger import pipeline
+    from enlarger import pipeline, result
 
     for number in range(12):
         picture(tmp_path / "in" / f"{number:02}.png", number)
     held: list[int] = []
     count = {"decoded": 0, "begun": 0, "finished": 0}
-    decode, strips, save = pipeline.decode, pipeline.enlarge_by_picture, pipeline.encode.save
+    decode, strips, save = pipeline.decode, pipeline.enlarge_by_picture, result.encode.save
 
     def counted(name: str, real: Callable[..., Any], pause: float) -> Callable[..., Any]:
         def call(*words: Any, **more: Any) -> Any:
@@ -371,7 +373,7 @@ def test_at_most_one_picture_is_decoded_ahead_and_one_written(tmp_path: Path, mo
 
     monkeypatch.setattr(pipeline, "decode", counted("decoded", decode, 0))
     monkeypatch.setattr(pipeline, "enlarge_by_picture", counted("begun", strips, 0.005))
-    monkeypatch.setattr(pipeline.encode, "save", counted("finished", save, 0.02))
+    monkeypatch.setattr(result.encode, "save", counted("finished", save, 0.02))
     enlarger.enlarge_many([tmp_path / "in"], tmp_path / "out", **FAST)
     assert count["finished"] == 12
     assert max(held) <= 3, "one ahead, one at the engine, one being written"
@@ -403,12 +405,12 @@ def test_progress_counts_files_and_guesses_the_rest(photos: Path, tmp_path: Path
 
 PROGRAM = """
 import sys, time
-from enlarger import pipeline
-real = pipeline.encode.save
+from enlarger import result
+real = result.encode.save
 def slow(*words, **more):
     time.sleep(0.05)
     return real(*words, **more)
-pipeline.encode.save = slow
+result.encode.save = slow
 from enlarger.interfaces.cli import main
 sys.exit(main(sys.argv[1:]))
 """

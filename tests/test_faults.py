@@ -299,7 +299,7 @@ def test_a_changed_job_starts_anew_and_says_so(change: str, source: Path, out: P
     elif change == "model":
         options["model"] = "bicubic"
     else:
-        monkeypatch.setattr("enlarger.pipeline.__version__", "9.9")
+        monkeypatch.setattr("enlarger.provenance.__version__", "9.9")
     report = enlarger.enlarge(source, 3, output=out, **options).report
     assert report.tiles.done_before == 0
     assert [w.code for w in report.warnings] == ["started-anew"]

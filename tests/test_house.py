@@ -60,10 +60,29 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.sandbox", ("NOUNS", "FILES", "enlarger.steps.decode", "enlarger.sandbox_child")),
     ("enlarger.sandbox_child", ("NOUNS", "FILES", "enlarger.steps.decode")),
     ("enlarger.preflight", ("NOUNS",)),
-    ("enlarger.pipeline", ("NOUNS", "FIND", "enlarger.preflight", "enlarger.sandbox", "STEPS", "enlarger.steps", "PUBLIC")),
+    ("enlarger.progress", ("NOUNS",)),
+    ("enlarger.result", ("NOUNS", "enlarger.files.publish", "STEPS", "enlarger.steps")),
+    ("enlarger.provenance", ("NOUNS", "enlarger.progress", "STEPS", "enlarger.steps", "PUBLIC")),
+    (
+        "enlarger.pipeline",
+        (
+            *("NOUNS", "FIND", "STEPS", "enlarger.steps", "enlarger.files.publish", "PUBLIC"),
+            *(f"enlarger.{part}" for part in ("preflight", "sandbox", "progress", "provenance", "result")),
+        ),
+    ),
     ("enlarger.manifest", ("NOUNS",)),
     ("enlarger.jobs", ("NOUNS", "enlarger.manifest")),
-    ("enlarger.batch", ("NOUNS", "enlarger.pipeline", "enlarger.batch_rows")),
+    ("enlarger.job_lists", ("NOUNS",)),
+    ("enlarger.job_names", ("NOUNS",)),
+    ("enlarger.batch_progress", ("NOUNS", "enlarger.progress")),
+    ("enlarger.batch_run", ("NOUNS", "enlarger.pipeline", "enlarger.batch_progress", "enlarger.batch_rows")),
+    (
+        "enlarger.batch",
+        (
+            *("NOUNS", "enlarger.pipeline", "enlarger.progress"),
+            *(f"enlarger.{part}" for part in ("batch_progress", "batch_rows", "batch_run", "job_lists", "job_names")),
+        ),
+    ),
     ("enlarger.batch_rows", ("NOUNS", "enlarger.pipeline", "PUBLIC")),
     ("enlarger.cluster", ("NOUNS", "enlarger.pipeline", "enlarger.batch")),
     ("enlarger.interfaces", ()),
@@ -74,7 +93,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.interfaces.many", ("PUBLIC", "enlarger.interfaces.text")),
     ("enlarger.interfaces.*", ("PUBLIC",)),
     ("enlarger.__main__", ("PUBLIC", "enlarger.interfaces.cli")),
-    ("enlarger", ("NOUNS", "FIND", "enlarger.pipeline", "enlarger.batch")),
+    ("enlarger", ("NOUNS", "FIND", *(f"enlarger.{part}" for part in ("pipeline", "progress", "result", "batch", "batch_progress")))),
 )
 
 # (library, the only modules that may import it). None of them may be loaded by `import enlarger`.

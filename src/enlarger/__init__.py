@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from enlarger.batch import Batch, BatchProgress, enlarge_many
+    from enlarger.batch import Batch, enlarge_many
+    from enlarger.batch_progress import BatchProgress
     from enlarger.engines.engine import EngineSpec, ModelSpec
     from enlarger.errors import (
         BatchError,
@@ -43,8 +44,10 @@ if TYPE_CHECKING:
     from enlarger.journal import clean
     from enlarger.manifest import BatchRow
     from enlarger.options import Options
-    from enlarger.pipeline import Enlarger, Progress, Result, enlarge, list_engines, list_models
+    from enlarger.pipeline import Enlarger, enlarge, list_engines, list_models
+    from enlarger.progress import Progress
     from enlarger.report import Plan, Report
+    from enlarger.result import Result
 
 __all__ = [
     "Batch",
@@ -91,7 +94,8 @@ __all__ = [
 _HOMES = {
     "BatchJob": "jobs",
     "BatchRow": "manifest",
-    **dict.fromkeys(("Batch", "BatchProgress", "enlarge_many"), "batch"),
+    **dict.fromkeys(("Batch", "enlarge_many"), "batch"),
+    "BatchProgress": "batch_progress",
     "EngineSpec": "engines.engine",
     "Image": "image",
     "ModelSpec": "engines.engine",
@@ -99,7 +103,9 @@ _HOMES = {
     "Options": "options",
     "Plan": "report",
     "Report": "report",
-    **dict.fromkeys(("Enlarger", "Progress", "Result", "enlarge", "list_engines", "list_models"), "pipeline"),
+    **dict.fromkeys(("Enlarger", "enlarge", "list_engines", "list_models"), "pipeline"),
+    "Progress": "progress",
+    "Result": "result",
 }
 
 

@@ -1,25 +1,19 @@
-"""Jobs: which files are meant, and where the result of each goes, all settled before the first is opened.
+"""Jobs: which files are meant, and the folder where the result of each goes, all settled before the first is opened.
 
 A folder is walked with everything below it; hidden files and folders, links to folders, and what an earlier run made are
-left out. Results keep the tree. No two sources share a result, also not on disks that take ``A.png`` and ``a.png``, or two
-spellings of the same accent, for one name.
+left out. Results keep the tree.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
 import os
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
-from enlarger.errors import EnlargerError, InputError, SourceMissingError, SourceUnreadableError, UsageError
-from enlarger.formats import FORMATS, format_named, format_of_suffix
+from enlarger.errors import EnlargerError, InputError, SourceMissingError, SourceUnreadableError
+from enlarger.formats import FORMATS
 from enlarger.manifest import NAME, absolute, recorded
 from enlarger.options import Options
 
@@ -55,7 +49,7 @@ class Found:
 
 @dataclass(slots=True)
 class Collection:
-    """What :func:`collect` and :func:`read_jobs` bring: sources, folders and files that could not be looked at, remarks."""
+    """What :func:`collect` and :func:`enlarger.job_lists.read_jobs` bring: sources, what could not be looked at, remarks."""
 
     found: list[Found] = field(default_factory=list)
     failed: list[tuple[Path, EnlargerError]] = field(default_factory=list)
@@ -236,177 +230,3 @@ def _may_match(parts: tuple[str, ...], globs: tuple[str, ...]) -> bool:
     if not parts or not globs or globs[0] == "**":
         return True
     return fnmatch(parts[0], globs[0]) and _may_match(parts[1:], globs[1:])
-
-
-# --- from a list with options -----------------------------------------------------------------------------------------
-
-
-def read_jobs(path: Path, out: Path | None, options: Options) -> Collection:
-    """The rows of a ``.csv`` (with a header) or ``.jsonl`` file: ``source``, and if wanted ``output`` and fields of Options.
-
-    Sources are relative to the file's folder, outputs to ``out``, or to that folder too. Raises :class:`UsageError`, with the
-    number of the line, for whatever cannot be meant.
-    """
-    readers = {".csv": _csv_rows, ".jsonl": _json_rows}
-    if path.suffix.lower() not in readers:
-        raise UsageError("a list of jobs is a .csv or .jsonl file", subject=str(path))
-    try:
-        text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
-    except FileNotFoundError as error:
-        raise SourceMissingError("no such file", hint="check the path", subject=str(path)) from error
-    except OSError as error:
-        raise SourceUnreadableError(f"cannot be read ({(error.strerror or '').lower()})", subject=str(path)) from error
-    result, seen = Collection(), set()
-    home = out or path.parent
-    for line, row in readers[path.suffix.lower()](path, text):
-        where = f"{path}, line {line}"
-        try:
-            found = _found(row, path.parent, home, options, where)
-        except UsageError as error:
-            error.subject = f"{where}: {error.subject}" if error.subject else where
-            raise
-        same = (absolute(found.source), found.output, found.options.model_dump_json())
-        if same not in seen:
-            seen.add(same)
-            result.found.append(found)
-    return result
-
-
-def _found(row: dict[str, Any], base: Path, home: Path, options: Options, where: str) -> Found:
-    known = {"source", "output", *Options.model_fields}
-    if unknown := [str(key) for key in row if key not in known]:
-        raise UsageError(f"unknown key {unknown[0]!r}", hint=f"known keys are source, output, {', '.join(Options.model_fields)}")
-    for key in ("source", "output"):
-        if not isinstance(row.get(key, ""), str):
-            raise UsageError(f"{key} must be text, not {row[key]!r}")
-    if not row.get("source"):
-        raise UsageError("there is no source")
-    changes = {key: value for key, value in row.items() if key not in ("source", "output")}
-    source = base / row["source"]
-    output = home / row["output"] if row.get("output") else None
-    try:
-        size = source.stat().st_size
-    except (OSError, ValueError):
-        size = 0
-    return Found(source, home, Options.of(options, **changes), output, where, size)
-
-
-def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UsageError("this is no JSON", subject=f"{path}, line {number}") from error
-        if not isinstance(row, dict):
-            raise UsageError("this is no JSON object", subject=f"{path}, line {number}")
-        yield number, row
-
-
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows by the header's names; an empty cell is no wish. ``settings`` is written ``NAME=VALUE;NAME=VALUE``."""
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
-    header: list[str] | None = None
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise UsageError(f"this is no CSV ({error})", subject=f"{path}, line {reader.line_num}") from error
-        if not any(cell.strip() for cell in cells):
-            continue
-        if header is None:
-            header = [cell.strip() for cell in cells]
-            if "source" not in header or len(set(header)) != len(header):
-                raise UsageError("the first line must name the columns, source among them", subject=f"{path}, line {reader.line_num}")
-            continue
-        if len(cells) > len(header):
-            raise UsageError("more cells than the header names", subject=f"{path}, line {reader.line_num}")
-        yield reader.line_num, {name: _cell(name, cell) for name, cell in zip(header, cells, strict=False) if cell.strip()}
-
-
-def _cell(name: str, cell: str) -> Any:
-    """Text of a cell as JSON would have it, where it is a number or a truth; everything else stays text."""
-    if name == "settings":
-        return dict(pair.strip().partition("=")[::2] for pair in cell.split(";") if pair.strip())
-    if name not in ("source", "output", "model", "engine"):
-        try:
-            value = json.loads(cell.strip().lower())
-        except ValueError:
-            return cell.strip()
-        return value if isinstance(value, bool | int | float) else cell.strip()
-    return cell if name in ("source", "output") else cell.strip()
-
-
-# --- names ------------------------------------------------------------------------------------------------------------
-
-
-def named(found: list[Found], home: Path | None, kind: Callable[[Found], str]) -> list[BatchJob]:
-    """The jobs with the names of their results. ``kind`` says a format for sources whose suffix tells none.
-
-    ``NAME-4x.EXT``; all that would share one become ``NAME.OLDEXT-4x.EXT``, and if that is not enough get eight digits of
-    their path and options. A source is never the name of a result. Raises :class:`UsageError` where results that the caller
-    named clash with each other or with a source.
-    """
-    suffixes = [_suffix(one, kind) if one.output is None else "" for one in found]
-    places: dict[Path, Path] = {}
-    sources = {_key(one.source, places): one for one in found}
-    while True:
-        taken: dict[str, list[Found]] = {}
-        outputs = [one.output or _output(one, suffix) for one, suffix in zip(found, suffixes, strict=True)]
-        for one, output in zip(found, outputs, strict=True):
-            taken.setdefault(_key(output, places), []).append(one)
-        again = False
-        for key, group in taken.items():
-            if len(group) == 1 and key not in sources:
-                continue
-            free = [one for one in group if one.output is None and one.plainness < 2]
-            for one in free:
-                one.plainness += 1
-            again = again or bool(free)
-            if not free:
-                _clash(group, key in sources)
-        if not again:
-            return [
-                BatchJob(one.source, output, one.options, home or output.parent, one.size)
-                for one, output in zip(found, outputs, strict=True)
-            ]
-
-
-def _clash(group: list[Found], with_source: bool) -> None:
-    first, last = group[0], group[-1]
-    name = str(last.output or last.source)
-    if with_source:
-        raise UsageError(f"the result {name} is itself a source", hint="choose another output", subject=last.where)
-    others = f"{first.where} and {last.where}" if first.where else name
-    raise UsageError(f"two results would have the name {name}", hint="choose another output for one of them", subject=others)
-
-
-def _suffix(one: Found, kind: Callable[[Found], str]) -> str:
-    """The result's suffix: the source's own where the format is the same."""
-    own = one.source.suffix.lower()
-    if one.options.format is not None:
-        chosen = format_named(one.options.format)
-    else:
-        known = format_of_suffix(own)
-        chosen = known or FORMATS["png"] if own in PICTURES else format_named(kind(one))
-    return one.source.suffix if own in chosen.suffixes else chosen.suffixes[0]
-
-
-def _output(one: Found, suffix: str) -> Path:
-    mark = ""
-    if one.plainness == 2:
-        what = f"{absolute(one.source)}\n{one.options.model_dump_json()}"
-        mark = "-" + hashlib.sha256(os.fsencode(what)).hexdigest()[:8]
-    stem = one.source.name if one.plainness else one.source.stem
-    return one.folder / f"{stem}{mark}-{one.options.scale:g}x{suffix}"
-
-
-def _key(path: Path, places: dict[Path, Path]) -> str:
-    """What the most forgiving disk compares: links in the folders resolved, case and spelling of accents ignored."""
-    parent = path.parent
-    if parent not in places:
-        places[parent] = Path(os.path.realpath(parent))
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(places[parent] / path.name)).casefold())

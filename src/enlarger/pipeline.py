@@ -7,17 +7,10 @@ first pixel is enlarged.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
-import platform
-import shlex
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache, partial
-from importlib import metadata
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,19 +18,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from enlarger import __version__, sandbox
+from enlarger import sandbox
 from enlarger.canvas import IN_MEMORY, Canvas
 from enlarger.engines import find, names
 from enlarger.engines.engine import Engine, EngineSpec, ModelSpec, PictureEngine, TileEngine
-from enlarger.errors import CancelledError, EngineError, OutputError, UsageError
-from enlarger.image import Header, Image, Notice, Samples
+from enlarger.errors import EngineError, OutputError, UsageError
+from enlarger.files.publish import Announce, check_output, clean_parts
+from enlarger.image import Header, Image, Samples
 from enlarger.journal import Ledger, Work, work_folder
 from enlarger.options import Options
 from enlarger.preflight import check_room
-from enlarger.report import Plan, Report, Reproduce, Stage, Tiles, Warning_
-from enlarger.steps import encode, plan
+from enlarger.progress import Cancel, OnProgress, Watch
+from enlarger.provenance import job_key, report_of
+from enlarger.report import Plan, Stage
+from enlarger.result import Result
+from enlarger.steps import plan
 from enlarger.steps.decode import decode, probe
-from enlarger.steps.encode import Announce, Target, Written
+from enlarger.steps.encode import Target
 from enlarger.steps.enlarge import Tally, enlarge_by_picture, enlarge_by_tiles
 from enlarger.steps.tiles import Grid
 
@@ -50,99 +47,14 @@ KEEP_FROM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run stands. ``step`` is ``decode``, ``enlarge`` or ``encode``; ``done`` is the share (0 to 1) of all enlarging.
+class Call:
+    """What a caller wishes beside the picture's :class:`Options`; it changes no byte of the result. See :meth:`Enlarger.enlarge`."""
 
-    ``tiles_done`` of ``tiles`` counts over all stages, ``megapixels_per_second`` is output made per second so far,
-    ``seconds_left`` is a guess from the pace so far and ``None`` before there is one.
-    """
-
-    step: str
-    done: float
-    tiles_done: int
-    tiles: int
-    megapixels_per_second: float
-    seconds: float
-    seconds_left: float | None
-
-
-OnProgress = Callable[[Progress], None]
-Cancel = threading.Event | Callable[[], bool]
-
-
-class Result:
-    """An enlarged picture: look at ``image``, write it with :meth:`save`, read what was done in ``report``.
-
-    Holds the pixels (in memory or in an unnamed file) until it is closed or dropped.
-    """
-
-    def __init__(self, samples: Samples, source: Image, kind: str, target: Target, report: Report) -> None:
-        self._samples = samples
-        self._source = source
-        self._kind = kind
-        self._target = target
-        self.report = report
-
-    @property
-    def plan(self) -> Plan:
-        """The plan that was carried out."""
-        return self.report.plan
-
-    @property
-    def image(self) -> Any:
-        """The result in the kind that the source was: bytes of a file, a PIL image, a numpy array; for a path an :class:`Image`.
-
-        Made anew on every call, and whole in memory: for large results use :meth:`save`.
-        """
-        if self._kind == "bytes":
-            return encode.to_bytes(self._samples, self._target, self._source)[0]
-        # What has no file format keeps the source's own depth.
-        own = replace(self._target, bits=self._source.header.bits)
-        if self._kind == "array":
-            return encode.to_array(self._samples, own, self._source)
-        if self._kind == "pil":
-            return encode.to_pil(self._samples, own, self._source)
-        header = replace(self._source.header, width=self._target.width, height=self._target.height)
-        samples = encode.reduced(self._samples, own, self._source)
-        return replace(self._source, samples=samples, header=header, notices=(), sha256="")
-
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Report:
-        """Write the result to ``path``, check the written file, and only then give it its name.
-
-        The format follows the suffix of ``path``. Returns the report brought up to date. Raises :class:`OutputError`.
-        """
-        self._save(Path(path), overwrite, None)
-        return self.report
-
-    def _save(self, output: Path, overwrite: bool, announce: Announce | None) -> None:
-        options = Options.of(**self.plan.options)
-        chosen = plan.choose_format(self._source.header, options.model_copy(update={"format": None}), output)
-        target = replace(self._target, format=chosen.name, bits=chosen.depth(self._source.header.bits))
-        if chosen.default_quality is None:
-            target = replace(target, quality=None)
-        elif target.quality is None:
-            target = replace(target, quality=chosen.default_quality)
-        chosen.check_fits(target.width, target.height, alpha=self._source.alpha)
-        encode.check_output(output, overwrite=overwrite, source=_source_path(self._source.header.name))
-        start = time.perf_counter()
-        written = encode.save(self._samples, target, self._source, output, overwrite=overwrite, announce=announce)
-        self._written(output, target, written, time.perf_counter() - start)
-
-    def _written(self, output: Path, target: Target, written: Written, seconds: float) -> None:
-        info = self.report.output.model_copy(
-            update={
-                "path": str(output),
-                "format": target.format,
-                "quality": target.quality,
-                "bits": target.bits,
-                "bytes": written.bytes,
-                "sha256": written.sha256,
-            }
-        )
-        timings = {**self.report.timings, "encode": seconds}
-        timings["total"] = timings["total"] + seconds
-        notices = [*self.report.warnings, *(Warning_(code=n.code, message=n.message) for n in written.notices)]
-        self.report = self.report.model_copy(update={"output": info, "warnings": tuple(dict.fromkeys(notices)), "timings": timings})
+    overwrite: bool = False
+    progress: OnProgress | None = None
+    cancel: Cancel | None = None
+    temp: Path | None = None
+    fresh: bool = False
 
 
 @dataclass(slots=True)
@@ -153,10 +65,8 @@ class Job:
     planned: Plan
     options: Options
     picture: Image
-    watch: _Watch
-    overwrite: bool
-    temp: Path | None
-    fresh: bool
+    watch: Watch
+    call: Call
     work: Work | None = None
     result: Result | None = None
 
@@ -184,7 +94,7 @@ class Enlarger:
 
     def plan(self, source: Source, output: str | os.PathLike[str] | None = None, *, overwrite: bool = False, **changes: Any) -> Plan:
         """What :meth:`enlarge` would do; touches no pixel and writes nothing. Raises what it would raise before starting."""
-        return self._planned(source, output, overwrite, Options.of(self.options, **changes))
+        return self._planned(source, output, Options.of(self.options, **changes), Call(overwrite))
 
     def enlarge(
         self,
@@ -208,7 +118,7 @@ class Enlarger:
         cancel or a kill the same call goes on from there; ``fresh`` throws them away instead. Raises :class:`EnlargerError` in
         its kinds; then no output was written.
         """
-        with self.prepare(source, output, overwrite=overwrite, progress=progress, cancel=cancel, temp=temp, fresh=fresh, **changes) as job:
+        with self.prepare(source, output, Call(overwrite, progress, cancel, temp, fresh), **changes) as job:
             self.run(job)
             return self.deliver(job)
 
@@ -216,12 +126,7 @@ class Enlarger:
         self,
         source: Source,
         output: str | os.PathLike[str] | None = None,
-        *,
-        overwrite: bool = False,
-        progress: OnProgress | None = None,
-        cancel: Cancel | None = None,
-        temp: Path | None = None,
-        fresh: bool = False,
+        call: Call = Call(),
         **changes: Any,
     ) -> Job:
         """The first third of :meth:`enlarge`, planning and decoding, for who overlaps pictures: no engine is touched.
@@ -230,24 +135,24 @@ class Enlarger:
         """
         started = time.perf_counter()
         options = Options.of(self.options, **changes)
-        planned = self._planned(source, output, overwrite, options, temp)
-        watch = _Watch(planned, progress, cancel, started)
+        planned = self._planned(source, output, options, call)
+        watch = Watch(planned, call.progress, call.cancel, started)
         watch.step("decode")
         watch.add("plan", time.perf_counter() - started)
         read = sandbox.decode if options.sandbox else decode
         picture = read(source, allow_truncated=options.allow_truncated)
         watch.add("decode", time.perf_counter() - started - watch.timings["plan"])
-        return Job(_kind(source), planned, options, picture, watch, overwrite, temp, fresh)
+        return Job(_kind(source), planned, options, picture, watch, call)
 
     def run(self, job: Job) -> None:
         """The second third of :meth:`enlarge`: the engines. What is finished is kept in ``job.work``."""
         picture, planned, options, watch = job.picture, job.planned, job.options, job.watch
         if planned.output.path:
             target = Path(planned.output.path)
-            job.work = Work(work_folder(target, job.temp), job_key(picture, planned, options), fresh=job.fresh)
+            job.work = Work(work_folder(target, job.call.temp), job_key(picture, planned, options), fresh=job.call.fresh)
         kept = job.work if worth_keeping(planned) else None
         samples, tally = self._stages(picture, planned, options, kept, watch)
-        report = _report(picture, planned, options, tally, watch, job.work)
+        report = report_of(picture, planned, options, tally, watch, job.work)
         job.result = Result(samples, picture, job.kind, _target(planned), report)
 
     def deliver(self, job: Job, *, announce: Announce | None = None) -> Result:
@@ -262,25 +167,23 @@ class Enlarger:
             job.watch.step("encode")
             # Looking for them takes a listing of the folder, and tells nothing new after a small job's start from scratch.
             if job.work.found or worth_keeping(job.planned):
-                encode.clean_parts(target)
-            job.result._save(target, job.overwrite, announce)
+                clean_parts(target)
+            job.result.publish(target, overwrite=job.call.overwrite, announce=announce)
             job.work.discard()
         return job.result
 
-    def _planned(
-        self, source: Source, output: str | os.PathLike[str] | None, overwrite: bool, options: Options, temp: Path | None = None
-    ) -> Plan:
+    def _planned(self, source: Source, output: str | os.PathLike[str] | None, options: Options, call: Call) -> Plan:
         header = (sandbox.probe if options.sandbox else probe)(source)
         path = _source_path(header.name) if isinstance(source, str | os.PathLike) else None
         target = _output_path(output, path, header, options)
         planned = plan.make_plan(header, options, target)
         _settings(find(planned.stages[0].engine), options)
         if target is not None:
-            encode.check_output(target, overwrite=overwrite, source=path)
-        check_room(planned, target, work_folder(target, temp) if target else None)
+            check_output(target, overwrite=call.overwrite, source=path)
+        check_room(planned, target, work_folder(target, call.temp) if target else None)
         return planned
 
-    def _stages(self, picture: Image, planned: Plan, options: Options, work: Work | None, watch: _Watch) -> tuple[Samples, Tally]:
+    def _stages(self, picture: Image, planned: Plan, options: Options, work: Work | None, watch: Watch) -> tuple[Samples, Tally]:
         """Run all stages; the last canvas' samples, which encoding may still have to reduce."""
         samples, total = picture.samples, Tally()
         for number, stage in enumerate(planned.stages):
@@ -377,7 +280,7 @@ def tidy(output: Path, temp: Path | None = None) -> None:
     folder = work_folder(output, temp)
     if folder.is_dir():
         with contextlib.suppress(OutputError), Work(folder, "") as work:
-            encode.clean_parts(output)
+            clean_parts(output)
             work.discard()
 
 
@@ -434,124 +337,3 @@ def _output_path(output: str | os.PathLike[str] | None, source: Path | None, hea
 def _target(planned: Plan) -> Target:
     out = planned.output
     return Target(out.format, out.quality, out.width, out.height, out.bits)
-
-
-class _Watch:
-    """Time, progress and cancelling of one run."""
-
-    def __init__(self, planned: Plan, progress: OnProgress | None, cancel: Cancel | None, started: float) -> None:
-        self.timings: dict[str, float] = {}
-        self._planned, self._progress, self._started = planned, progress, started
-        self._stopped: Callable[[], bool] = cancel.is_set if isinstance(cancel, threading.Event) else cancel or (lambda: False)
-        costs = [max(s.seconds, 1e-9) for s in planned.stages]
-        self._shares = [cost / sum(costs) for cost in costs]
-        self._counts = [s.tiles for s in planned.stages]
-        self._stage, self._begun = 0, started
-        self._found = 0.0  # share of the work that an earlier run did: it says nothing about the pace of this one
-
-    def add(self, name: str, seconds: float) -> None:
-        self.timings[name] = self.timings.get(name, 0.0) + seconds
-
-    def stage(self, number: int) -> None:
-        self._stage = number
-        if number == 0:
-            self._begun = time.perf_counter()
-        self.tick(0.0, 0, True)
-
-    def step(self, name: str) -> None:
-        at_end = name == "encode"
-        self._tell(name, 1.0 if at_end else 0.0, sum(self._counts) if at_end else 0)
-
-    def tick(self, share: float, tiles: int, made: bool) -> None:
-        done = sum(self._shares[: self._stage]) + share * self._shares[self._stage]
-        if not made:
-            self._found = done
-        self._tell("enlarge", done, sum(self._counts[: self._stage]) + tiles)
-
-    def _tell(self, step: str, done: float, tiles: int) -> None:
-        now = time.perf_counter()
-        spent, made = now - self._begun, done - self._found
-        if self._progress is not None:
-            pace = made * self._planned.output.width * self._planned.output.height / 1e6 / spent if spent > 0 else 0.0
-            left = spent / made * (1 - done) if step == "enlarge" and made > 0 else None
-            self._progress(Progress(step, done, tiles, sum(self._counts), pace, now - self._started, left))
-        if self._stopped():
-            raise CancelledError("stopped on request", hint="the same call goes on from there")
-
-
-def job_key(picture: Image, planned: Plan, options: Options) -> str:
-    """Digest of all that can change a byte of the canvas: source, stages, settings, versions and processor."""
-    facts = {
-        "source": picture.sha256,
-        "stages": [stage.model_dump(exclude={"seconds"}) for stage in planned.stages],
-        "settings": options.settings,
-        "allow_truncated": options.allow_truncated,
-        "versions": {"enlarger": __version__, **libraries()},
-        "machine": machine(),
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _report(picture: Image, planned: Plan, options: Options, tally: Tally, watch: _Watch, work: Work | None = None) -> Report:
-    source = plan.source_info(picture.header, picture.sha256)
-    watch.timings["total"] = time.perf_counter() - watch._started
-    notices = list(picture.notices)
-    if work is not None and work.changed:
-        notices.append(Notice("started-anew", "an unfinished run of another source, version or options was found and thrown away"))
-    if tally.fallback:
-        notices.append(Notice("redone-on-cpu", f"{tally.fallback} tiles were made again on the CPU: the device answered NaN or infinity"))
-    return Report(
-        source=source,
-        output=planned.output,
-        plan=planned.model_copy(update={"source": source}),
-        tiles=Tiles(
-            total=sum(s.tiles for s in planned.stages),
-            done_before=tally.done_before,
-            computed=tally.computed,
-            split=tally.split,
-            fallback=tally.fallback,
-        ),
-        warnings=tuple(Warning_(code=n.code, message=n.message) for n in notices),
-        timings=watch.timings,
-        reproduce=Reproduce(
-            command=_command(picture.header.name, planned, options), enlarger=__version__, libraries=libraries(), machine=machine()
-        ),
-    )
-
-
-def _command(name: str, planned: Plan, options: Options) -> str:
-    """The command line that does the same again, with engine and model named rather than ``auto``."""
-    stage = planned.stages[0]
-    models = {s.model for s in planned.stages}
-    ran = {"engine": stage.engine, "device": stage.device, "threads": stage.threads}
-    given = options.model_dump(exclude_defaults=True, exclude={"settings"}) | ran
-    if len(models) == 1:
-        given["model"] = stage.model
-    words = ["enlarger", "enlarge", name]
-    for key, value in given.items():
-        flag = "--" + key.replace("_", "-")
-        words += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    for key, value in sorted(options.settings.items()):
-        words += ["--set", f"{key}={value}"]
-    if planned.output.path:
-        words += ["--output", planned.output.path]
-    return shlex.join(words)
-
-
-@cache
-def libraries() -> dict[str, str]:
-    """Versions of everything that touches pixels."""
-    versions = {name: metadata.version(name) for name in ("ncnn", "numpy", "pillow", "pyvips", "pyvips-binary")}
-    return {"python": platform.python_version(), **versions}
-
-
-@cache
-def machine() -> dict[str, str]:
-    """What of this machine can change bytes: processor and system, no names."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text(errors="replace").splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
-    simd = max((f for f in plan.cpu_flags() if f.startswith(("avx", "neon", "asimd"))), default="")
-    return {"system": platform.system(), "architecture": platform.machine(), "processor": model, "simd": simd}

@@ -21,12 +21,13 @@ from tests import pictures
 
 from enlarger.errors import DiskFullError, FormatLimitError, OutputError, OutputExistsError
 from enlarger.files import metadata as md
-from enlarger.files import splice
+from enlarger.files import publish, splice
+from enlarger.files.publish import check_output
 from enlarger.formats import FORMATS, format_named
 from enlarger.image import Header, Image, Metadata, Transfer
 from enlarger.steps import encode as step
 from enlarger.steps.decode import decode
-from enlarger.steps.encode import Target, check_output, reduced, save, to_array, to_bytes, to_pil
+from enlarger.steps.encode import Target, reduced, save, to_array, to_bytes, to_pil
 
 SINGLE = [name for name in FORMATS if name != "dz"]
 """Formats of one file; DeepZoom has tests of its own."""
@@ -406,7 +407,7 @@ def test_a_folder_that_takes_no_files_is_found_out(tmp_path: Path, monkeypatch: 
     def refused(*_: object, **__: object) -> tuple[int, str]:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(step.tempfile, "TemporaryFile", refused)
+    monkeypatch.setattr(publish.tempfile, "TemporaryFile", refused)
     path = tmp_path / "a.png"
     assert refusal(path) == f"{path}: the folder '{tmp_path}' cannot be written (read-only file system); choose another folder"
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import glob
 import os
-import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +25,7 @@ from enlarger.errors import DiskFullError, EnlargerError, OutputError, OutputExi
 from enlarger.files import metadata as md
 from enlarger.files import splice
 from enlarger.files.containers import scan
+from enlarger.files.publish import Announce, part_name, publish, sync_folder
 from enlarger.files.reader import Reader
 from enlarger.formats import FORMATS, Format, format_named
 from enlarger.image import Image, Metadata, Notice, Samples, Transfer
@@ -57,55 +56,6 @@ class Written:
     bytes: int
     sha256: str
     notices: tuple[Notice, ...]
-
-
-Announce = Callable[[int, str], None]
-"""Told the length in bytes and the SHA-256 of a file."""
-
-
-# --- before any work ---------------------------------------------------------------------------------------------------
-
-
-def check_output(path: Path, *, overwrite: bool, source: Path | None) -> None:
-    """Whether ``path`` can be written, found out before any work. Raises :class:`OutputError` or a subclass.
-
-    The folder is tried for real, by making and deleting a file: permissions alone do not tell.
-    """
-    name, folder = str(path), path.parent
-    try:
-        _check_path(path, overwrite, source)
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise OutputError("the name is too long for this disk", hint="choose a shorter name", subject=name) from error
-        raise OutputError(f"cannot be written ({error.strerror})", hint="choose another place", subject=name) from error
-    except ValueError as error:
-        raise OutputError(f"this is no file name ({error})", hint="choose another name", subject=name) from error
-    try:
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, "Permission denied")
-        with tempfile.TemporaryFile(prefix=".enlarger-", dir=folder):
-            pass
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError("the disk is full", hint="free some space or choose another folder", subject=name) from error
-        message = f"the folder {str(folder)!r} cannot be written ({(error.strerror or str(error)).lower()})"
-        raise OutputError(message, hint="choose another folder", subject=name) from error
-
-
-def _check_path(path: Path, overwrite: bool, source: Path | None) -> None:
-    name, folder = str(path), path.parent
-    if not folder.is_dir():
-        raise OutputError(f"the folder {str(folder)!r} does not exist", hint="create it first", subject=name)
-    if len(os.fsencode(path.name)) > os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else False:
-        raise OSError(errno.ENAMETOOLONG, "File name too long")
-    if path.is_dir():
-        raise OutputError("this is a folder", hint="name a file in it", subject=name)
-    if source is not None and path.exists() and source.exists() and path.samefile(source):
-        raise OutputError("this is the source itself", hint="choose another name for the result", subject=name)
-    if path.exists() and not path.is_file():
-        raise OutputError("this is not a regular file", hint="choose another name", subject=name)
-    if os.path.lexists(path) and not overwrite:
-        raise OutputExistsError("the file exists already", hint="replace it with --overwrite or choose another name", subject=name)
 
 
 # --- pixels ------------------------------------------------------------------------------------------------------------
@@ -171,7 +121,7 @@ def save(
     format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha, quality=target.quality)
     if target.format == "dz":
         return _save_tiles(samples, target, source, path, overwrite=overwrite)
-    part = path.with_name(f"{_part_prefix(path)}{secrets.token_hex(4)}.part{path.suffix[:16]}")
+    part = part_name(path)
     with _translated(str(path)):
         fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
@@ -182,18 +132,18 @@ def save(
                 os.close(fd)
             if announce is not None:
                 announce(written.bytes, written.sha256)
-            _publish(part, path, overwrite)
+            publish(part, path, overwrite=overwrite)
         finally:
             # A temporary name that cannot be removed is no reason to call the result a failure; clean_parts finds it later.
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     return written
 
 
 def _save_tiles(samples: Samples, target: Target, source: Image, path: Path, *, overwrite: bool) -> Written:
     """:func:`save` for DeepZoom: made in a hidden folder beside ``path``, then moved into place."""
-    part = path.with_name(f"{_part_prefix(path)}{secrets.token_hex(4)}.part{path.suffix[:16]}")
+    part = part_name(path)
     notices = [*_pixel_notices(target, source), *deepzoom.lost(source.metadata)]
     kept = dataclasses.replace(_metadata_for(target, source, notices), exif=None, xmp=None, iptc=None, dpi=None)
     with _translated(str(path)):
@@ -207,19 +157,8 @@ def _save_tiles(samples: Samples, target: Target, source: Image, path: Path, *, 
             deepzoom.publish(part / "tiles", path)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     return Written(size, digest, tuple(notices))
-
-
-def _part_prefix(path: Path) -> str:
-    return f".{path.name[:80]}."
-
-
-def clean_parts(path: Path) -> None:
-    """Remove what killed runs left while they wrote ``path``. Only for who has the lock on that output."""
-    for part in path.parent.glob(f"{glob.escape(_part_prefix(path))}????????.part{glob.escape(path.suffix[:16])}"):
-        with contextlib.suppress(OSError):
-            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def to_bytes(samples: Samples, target: Target, source: Image) -> tuple[bytes, tuple[Notice, ...]]:
@@ -248,38 +187,6 @@ def _translated(subject: str) -> Iterator[None]:
             raise DiskFullError("the disk is full", hint="free some space and start again", subject=subject) from error
         why = reason(error) if isinstance(error, pyvips.Error) else (error.strerror or str(error)).lower()
         raise OutputError(f"the result could not be written ({why})", hint="choose another place or format", subject=subject) from error
-
-
-def _publish(part: Path, path: Path, overwrite: bool) -> None:
-    """Give the finished file its name: in one step, and never over a file that appeared meanwhile unless asked to."""
-    if overwrite:
-        part.replace(path)
-        return
-    try:
-        path.hardlink_to(part)
-    except FileExistsError as error:
-        raise OutputExistsError("the file appeared meanwhile", hint="replace it with --overwrite", subject=str(path)) from error
-    except OSError:
-        # No hard links on this disk: claim the name first, then take its place.
-        try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        except FileExistsError as error:
-            raise OutputExistsError("the file appeared meanwhile", hint="replace it with --overwrite", subject=str(path)) from error
-        try:
-            part.replace(path)
-        except OSError:
-            path.unlink()
-            raise
-
-
-def _sync_folder(folder: Path) -> None:
-    # Not everywhere can a folder be opened; then the rename is as durable as the system makes it.
-    with contextlib.suppress(OSError):
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 def _write(fd: int, samples: Samples, target: Target, source: Image) -> Written:

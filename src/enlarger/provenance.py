@@ -1,0 +1,99 @@
+"""Provenance: what a result comes from. The report tells it; the digest of it names a job, so that only the same job goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shlex
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from enlarger import __version__
+from enlarger.image import Image, Notice
+from enlarger.journal import Work
+from enlarger.options import Options
+from enlarger.progress import Watch
+from enlarger.report import Plan, Report, Reproduce, Tiles, Warning_
+from enlarger.steps import plan
+from enlarger.steps.enlarge import Tally
+
+
+def job_key(picture: Image, planned: Plan, options: Options) -> str:
+    """Digest of all that can change a byte of the canvas: source, stages, settings, versions and processor."""
+    facts = {
+        "source": picture.sha256,
+        "stages": [stage.model_dump(exclude={"seconds"}) for stage in planned.stages],
+        "settings": options.settings,
+        "allow_truncated": options.allow_truncated,
+        "versions": {"enlarger": __version__, **libraries()},
+        "machine": machine(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def report_of(picture: Image, planned: Plan, options: Options, tally: Tally, watch: Watch, work: Work | None = None) -> Report:
+    """What was done, before there is a file."""
+    source = plan.source_info(picture.header, picture.sha256)
+    watch.total()
+    notices = list(picture.notices)
+    if work is not None and work.changed:
+        notices.append(Notice("started-anew", "an unfinished run of another source, version or options was found and thrown away"))
+    if tally.fallback:
+        notices.append(Notice("redone-on-cpu", f"{tally.fallback} tiles were made again on the CPU: the device answered NaN or infinity"))
+    return Report(
+        source=source,
+        output=planned.output,
+        plan=planned.model_copy(update={"source": source}),
+        tiles=Tiles(
+            total=sum(s.tiles for s in planned.stages),
+            done_before=tally.done_before,
+            computed=tally.computed,
+            split=tally.split,
+            fallback=tally.fallback,
+        ),
+        warnings=tuple(Warning_(code=n.code, message=n.message) for n in notices),
+        timings=watch.timings,
+        reproduce=Reproduce(
+            command=_command(picture.header.name, planned, options), enlarger=__version__, libraries=libraries(), machine=machine()
+        ),
+    )
+
+
+def _command(name: str, planned: Plan, options: Options) -> str:
+    """The command line that does the same again, with engine and model named rather than ``auto``."""
+    stage = planned.stages[0]
+    models = {s.model for s in planned.stages}
+    ran = {"engine": stage.engine, "device": stage.device, "threads": stage.threads}
+    given = options.model_dump(exclude_defaults=True, exclude={"settings"}) | ran
+    if len(models) == 1:
+        given["model"] = stage.model
+    words = ["enlarger", "enlarge", name]
+    for key, value in given.items():
+        flag = "--" + key.replace("_", "-")
+        words += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    for key, value in sorted(options.settings.items()):
+        words += ["--set", f"{key}={value}"]
+    if planned.output.path:
+        words += ["--output", planned.output.path]
+    return shlex.join(words)
+
+
+@cache
+def libraries() -> dict[str, str]:
+    """Versions of everything that touches pixels."""
+    versions = {name: metadata.version(name) for name in ("ncnn", "numpy", "pillow", "pyvips", "pyvips-binary")}
+    return {"python": platform.python_version(), **versions}
+
+
+@cache
+def machine() -> dict[str, str]:
+    """What of this machine can change bytes: processor and system, no names."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text(errors="replace").splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    simd = max((f for f in plan.cpu_flags() if f.startswith(("avx", "neon", "asimd"))), default="")
+    return {"system": platform.system(), "architecture": platform.machine(), "processor": model, "simd": simd}

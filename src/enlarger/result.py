@@ -1,0 +1,92 @@
+"""Result: an enlarged picture before, or without, becoming a file."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from enlarger.files.publish import Announce, check_output
+from enlarger.image import Image, Samples
+from enlarger.options import Options
+from enlarger.report import Plan, Report, Warning_
+from enlarger.steps import encode, plan
+from enlarger.steps.encode import Target, Written
+
+
+class Result:
+    """An enlarged picture: look at ``image``, write it with :meth:`save`, read what was done in ``report``.
+
+    Holds the pixels (in memory or in an unnamed file) until it is closed or dropped.
+    """
+
+    def __init__(self, samples: Samples, source: Image, kind: str, target: Target, report: Report) -> None:
+        self._samples = samples
+        self._source = source
+        self._kind = kind
+        self._target = target
+        self.report = report
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that was carried out."""
+        return self.report.plan
+
+    @property
+    def image(self) -> Any:
+        """The result in the kind that the source was: bytes of a file, a PIL image, a numpy array; for a path an :class:`Image`.
+
+        Made anew on every call, and whole in memory: for large results use :meth:`save`.
+        """
+        if self._kind == "bytes":
+            return encode.to_bytes(self._samples, self._target, self._source)[0]
+        # What has no file format keeps the source's own depth.
+        own = replace(self._target, bits=self._source.header.bits)
+        if self._kind == "array":
+            return encode.to_array(self._samples, own, self._source)
+        if self._kind == "pil":
+            return encode.to_pil(self._samples, own, self._source)
+        header = replace(self._source.header, width=self._target.width, height=self._target.height)
+        samples = encode.reduced(self._samples, own, self._source)
+        return replace(self._source, samples=samples, header=header, notices=(), sha256="")
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Report:
+        """Write the result to ``path``, check the written file, and only then give it its name.
+
+        The format follows the suffix of ``path``. Returns the report brought up to date. Raises :class:`OutputError`.
+        """
+        self.publish(Path(path), overwrite=overwrite)
+        return self.report
+
+    def publish(self, output: Path, *, overwrite: bool, announce: Announce | None = None) -> None:
+        """:meth:`save` for who keeps a record; ``announce`` as in :func:`enlarger.steps.encode.save`."""
+        options = Options.of(**self.plan.options)
+        chosen = plan.choose_format(self._source.header, options.model_copy(update={"format": None}), output)
+        target = replace(self._target, format=chosen.name, bits=chosen.depth(self._source.header.bits))
+        if chosen.default_quality is None:
+            target = replace(target, quality=None)
+        elif target.quality is None:
+            target = replace(target, quality=chosen.default_quality)
+        chosen.check_fits(target.width, target.height, alpha=self._source.alpha)
+        check_output(output, overwrite=overwrite, source=Path(self._source.header.name))
+        start = time.perf_counter()
+        written = encode.save(self._samples, target, self._source, output, overwrite=overwrite, announce=announce)
+        self._written(output, target, written, time.perf_counter() - start)
+
+    def _written(self, output: Path, target: Target, written: Written, seconds: float) -> None:
+        info = self.report.output.model_copy(
+            update={
+                "path": str(output),
+                "format": target.format,
+                "quality": target.quality,
+                "bits": target.bits,
+                "bytes": written.bytes,
+                "sha256": written.sha256,
+            }
+        )
+        timings = {**self.report.timings, "encode": seconds}
+        timings["total"] = timings["total"] + seconds
+        notices = [*self.report.warnings, *(Warning_(code=n.code, message=n.message) for n in written.notices)]
+        self.report = self.report.model_copy(update={"output": info, "warnings": tuple(dict.fromkeys(notices)), "timings": timings})
