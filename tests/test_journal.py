@@ -1,10 +1,13 @@
 """The journal: what was written comes back, what is torn does not, and a lock is a lock."""
 
+import dis
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -130,3 +133,58 @@ def test_cleaning_takes_old_unlocked_folders_only(tmp_path: Path) -> None:
         assert clean(tmp_path, older_than=500) == [old]
     assert new.is_dir()
     assert (tmp_path / ".mine.enlarger").is_dir()
+
+
+class Interrupted:
+    """Raises KeyboardInterrupt before the ``n``-th instruction of journal.py; ``struck`` says whether there were that many.
+
+    Not before one that returns, where Python looks at no signals, and not in ``__del__``, where it would swallow it.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.left, self.struck = n, False
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
+        code = frame.f_code
+        if not code.co_filename.endswith("journal.py") or code.co_name == "__del__" or self.struck:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode" and code.co_code[frame.f_lasti] != dis.opmap["RETURN_VALUE"]:
+            self.left -= 1
+            if self.left < 0:
+                self.struck = True
+                raise KeyboardInterrupt
+        return self
+
+
+def make_and_close(folder: Path, interrupted: Interrupted) -> None:
+    before = sys.gettrace()
+    sys.settrace(interrupted)
+    try:
+        with Work(folder, "k"):
+            pass
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+
+
+def test_a_signal_between_making_and_closing_leaves_nothing(folder: Path) -> None:
+    for n in range(10**6):
+        interrupted = Interrupted(n)
+        make_and_close(folder, interrupted)
+        assert not folder.exists(), n
+        if not interrupted.struck:
+            break
+    assert n > 200
+
+
+def test_a_signal_never_costs_what_is_done(folder: Path) -> None:
+    fill(folder)
+    for n in range(0, 10**6, 17):
+        interrupted = Interrupted(n)
+        make_and_close(folder, interrupted)
+        with Work(folder, "k") as work:
+            assert list(work.done.values()) == ENTRIES, n
+        if not interrupted.struck:
+            break

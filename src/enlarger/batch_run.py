@@ -64,6 +64,7 @@ class Run:
         self._tool = Enlarger(options)
         self._stack = contextlib.ExitStack()
         self._manifests: dict[Path, Manifest] = {}
+        self._writing: Future[_Written] | None = None
 
     def __enter__(self) -> Run:
         with contextlib.ExitStack() as stack:
@@ -83,7 +84,6 @@ class Run:
     def all(self) -> None:
         """Every job, in order."""
         ahead: Future[_Ready] | None = None
-        writing: Future[_Written] | None = None
         try:
             for number, job in enumerate(self._jobs):
                 ready = (ahead or self._reader.submit(self._prepared, job)).result()
@@ -94,13 +94,12 @@ class Run:
                     if ready.picture is None or not self._enlarged(ready):
                         self._settled(ready)
                         continue
-                    before, writing = writing, None
-                    self._written(before)
-                    writing = self._writer.submit(self._delivered, ready)
+                    self._finish()
+                    self._writing = self._writer.submit(self._delivered, ready)
                     owned.pop_all()
         finally:
             # Also after an interrupt: what is being written is finished. What was decoded ahead has left nothing behind.
-            self._written(writing)
+            self._finish()
 
     def _prepared(self, job: BatchJob) -> _Ready:
         """In the reader's thread: skip, decode or fail."""
@@ -163,15 +162,15 @@ class Run:
         output = result.report.output
         return _Written(ready.job, done_row(ready.job, picture, output.bytes or 0, output.sha256 or ""))
 
-    def _written(self, writing: Future[_Written] | None) -> None:
-        """Wait for a file that is being written and record it. A full disk ends the run."""
-        if writing is None:
+    def _finish(self) -> None:
+        """Wait for the file that is being written and record it; interrupted, it can be called again. A full disk ends the run."""
+        if self._writing is None:
             return
-        written = writing.result()
-        if isinstance(written.error, CancelledError):
-            raise written.error
-        self.record(written.job, written.row)
-        if isinstance(written.error, DiskFullError):
+        written = self._writing.result()
+        if not isinstance(written.error, CancelledError):
+            self.record(written.job, written.row)
+        self._writing = None
+        if isinstance(written.error, CancelledError | DiskFullError):
             raise written.error
 
     def _settled(self, ready: _Ready) -> None:

@@ -21,6 +21,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 
@@ -60,13 +61,16 @@ class Work:
         self.done: dict[tuple[int, int], Done] = {}
         self.changed = False
         self._key = key
-        with _translated(folder):
-            self._lock, self.found = _locked(folder)
+        self._lock: FileIO | None = None
+        self._journal = -1
         try:
             with _translated(folder):
+                self._lock, self.found = _locked(folder)
                 self._journal = self._opened(key, fresh)
         except BaseException:
-            os.close(self._lock)
+            # A signal may strike anywhere, also before the lock has found its way to us: the folder must not stay for that.
+            self._release()
+            _remove_idle(folder)
             raise
 
     def _opened(self, key: str, fresh: bool) -> int:
@@ -106,23 +110,35 @@ class Work:
 
     def close(self) -> None:
         """Unlock and keep the folder; one in which no tile was finished is of no use and goes."""
-        if self._lock < 0:
+        if self._lock is None:
             return
-        if not self.done:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        self._release()
+        try:
+            if not self.done:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            self._release()
+        except BaseException:  # a signal, in the middle of it
+            self._release()
+            _remove_idle(self.folder)
+            raise
 
     def discard(self) -> None:
         """Remove the folder: the job is done."""
-        if self._lock >= 0:
+        if self._lock is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
             self._release()
 
     def _release(self) -> None:
-        if self._journal >= 0:
-            os.close(self._journal)
-        os.close(self._lock)
-        self._lock = -1
+        journal, self._journal = self._journal, -1
+        if journal >= 0:
+            os.close(journal)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def __del__(self) -> None:
+        # A signal may strike between making this and taking hold of it.
+        if getattr(self, "_lock", None) is not None:
+            self.close()
 
     def __enter__(self) -> Work:
         return self
@@ -170,7 +186,7 @@ def clean(folder: Path, older_than: float) -> list[Path]:
         with contextlib.suppress(OutputError):
             lock, _ = _locked(path)
             shutil.rmtree(path, ignore_errors=True)
-            os.close(lock)
+            lock.close()
             removed.append(path)
     return removed
 
@@ -213,34 +229,51 @@ def _read(path: Path) -> tuple[dict[str, object] | None, list[Done], int]:
 # --- lock -------------------------------------------------------------------------------------------------------------
 
 
-def _locked(folder: Path) -> tuple[int, bool]:
+def _locked(folder: Path) -> tuple[FileIO, bool]:
     """Make ``folder`` and take its lock; whether somebody had it before and was killed.
 
-    A folder that its owner removed meanwhile is made anew.
+    A folder that its owner removed meanwhile is made anew. The lock is an object, not a number, so that it is given back
+    when a signal strikes before anybody holds it.
     """
+    path = folder / "lock"
     while True:
-        folder.mkdir(exist_ok=True)
-        path = folder / "lock"
+        handle: FileIO | None = None
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        except FileNotFoundError:
-            continue
-        try:
-            used = os.fstat(handle).st_size > 0
-            if _taken(handle, path):
+            folder.mkdir(exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            handle = FileIO(path, "r+")
+            used = os.fstat(handle.fileno()).st_size > 0
+            if _taken(handle.fileno(), path):
                 return handle, used
+        except FileNotFoundError:
+            if handle is None and folder.parent.is_dir():
+                continue  # its owner removed the folder just now
+            raise
         except BlockingIOError:
-            owner = os.read(handle, 20).decode(errors="replace").strip()
-            os.close(handle)
+            owner = handle.read(20).decode(errors="replace").strip() if handle else ""
+            if handle:
+                handle.close()
             raise OutputError(
                 f"another run is at work on this output{f' (process {owner})' if owner else ''}",
                 hint="wait for it, or choose another output",
                 subject=str(folder),
             ) from None
         except BaseException:
-            os.close(handle)
+            if handle:
+                handle.close()
             raise
-        os.close(handle)
+        handle.close()
+
+
+def _remove_idle(folder: Path) -> None:
+    """Remove a work folder that holds no journal and in which no run is at work."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+    if (folder / "journal").exists() or not folder.is_dir():
+        return
+    with contextlib.suppress(OSError), FileIO(folder / "lock", "r+") as lock:
+        _flock(lock.fileno())
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _taken(handle: int, path: Path) -> bool:
