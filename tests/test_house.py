@@ -22,7 +22,7 @@ SRC = Path(__file__).parents[1] / "src"
 STEPS = ("decode", "triage", "tiles", "plan", "prepare", "enlarge", "lock", "dials", "finish", "verify", "encode")
 
 # Things, as opposed to what is done to them. They may know each other (Python refuses circles at import) and nothing else.
-NOUNS = ("errors", "formats", "options", "image", "canvas", "journal", "report", "manifest", "jobs")
+NOUNS = ("errors", "formats", "options", "image", "canvas", "journal", "report", "manifest", "jobs", "scratch")
 
 # Words for groups of modules that the rules below use. Patterns are those of fnmatch over dotted names.
 GROUPS = {

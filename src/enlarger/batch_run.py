@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -64,7 +65,8 @@ class Run:
         self._tool = Enlarger(options)
         self._stack = contextlib.ExitStack()
         self._manifests: dict[Path, Manifest] = {}
-        self._writing: Future[_Written] | None = None
+        self._writing: Future[None] | None = None
+        self._written: deque[_Written] = deque()
 
     def __enter__(self) -> Run:
         with contextlib.ExitStack() as stack:
@@ -95,11 +97,13 @@ class Run:
                         self._settled(ready)
                         continue
                     self._finish()
+                    # A signal may strike in here: what counts is what the writer's thread leaves in self._written.
                     self._writing = self._writer.submit(self._delivered, ready)
                     owned.pop_all()
         finally:
             # Also after an interrupt: what is being written is finished. What was decoded ahead has left nothing behind.
-            self._finish()
+            self._writer.shutdown()
+            self._record_written()
 
     def _prepared(self, job: BatchJob) -> _Ready:
         """In the reader's thread: skip, decode or fail."""
@@ -142,8 +146,11 @@ class Run:
                 raise
             return False
 
-    def _delivered(self, ready: _Ready) -> _Written:
+    def _delivered(self, ready: _Ready) -> None:
         """In the writer's thread: the file, and its row."""
+        self._written.append(self._outcome(ready))
+
+    def _outcome(self, ready: _Ready) -> _Written:
         picture = ready.picture
         assert picture is not None
         manifest = self._manifests[ready.job.home]
@@ -163,15 +170,21 @@ class Run:
         return _Written(ready.job, done_row(ready.job, picture, output.bytes or 0, output.sha256 or ""))
 
     def _finish(self) -> None:
-        """Wait for the file that is being written and record it; interrupted, it can be called again. A full disk ends the run."""
-        if self._writing is None:
-            return
-        written = self._writing.result()
-        if not isinstance(written.error, CancelledError):
-            self.record(written.job, written.row)
-        self._writing = None
-        if isinstance(written.error, CancelledError | DiskFullError):
-            raise written.error
+        """Wait for the file that is being written and record it."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+        self._record_written()
+
+    def _record_written(self) -> None:
+        """Record what the writer's thread has done. A full disk ends the run."""
+        while self._written:
+            written = self._written[0]
+            if not isinstance(written.error, CancelledError):
+                self.record(written.job, written.row)
+            self._written.popleft()
+            if isinstance(written.error, CancelledError | DiskFullError):
+                raise written.error
 
     def _settled(self, ready: _Ready) -> None:
         if ready.row is None:

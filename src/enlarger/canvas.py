@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from enlarger.errors import DiskFullError, OutputError
 from enlarger.image import Box, Samples
+from enlarger.scratch import scratch_folder
 
 IN_MEMORY = 32 * 10**6
 """Bytes up to which samples stay in memory."""
@@ -28,7 +29,8 @@ IN_MEMORY = 32 * 10**6
 class Canvas:
     """``height`` x ``width`` x ``bands`` samples of ``dtype`` (``uint8`` or ``uint16``).
 
-    ``file`` is opened if it is there and made if not; without it, ``folder`` is where an unnamed file goes when one is needed.
+    ``file`` is opened if it is there and made if not; without it, ``folder`` (by default the scratch folder) is where an unnamed
+    file goes when one is needed.
     Raises :class:`DiskFullError` when the disk cannot hold it and :class:`OutputError` when the folder cannot be written.
     """
 
@@ -53,7 +55,7 @@ class Canvas:
         elif self.bytes <= IN_MEMORY:
             self._array = np.zeros((height, width, bands), self.dtype)
         else:
-            self._file = _opened(None, self.bytes, folder or Path(tempfile.gettempdir()))
+            self._file = _opened(None, self.bytes, folder or scratch_folder())
 
     def write(self, box: Box, samples: Samples) -> None:
         """Put ``samples`` (``box.height`` x ``box.width`` x bands, of the canvas' dtype) at ``box``; each pixel once."""

@@ -28,6 +28,7 @@ from types import TracebackType
 from enlarger.canvas import full_disk
 from enlarger.errors import OutputError
 from enlarger.image import Box
+from enlarger.scratch import SANDBOX
 
 SUFFIX = ".enlarger"
 FORMAT = 1
@@ -187,6 +188,10 @@ def clean(folder: Path, older_than: float) -> list[Path]:
             lock, _ = _locked(path)
             shutil.rmtree(path, ignore_errors=True)
             lock.close()
+            removed.append(path)
+    for path in sorted(folder.glob(f"{SANDBOX}*")):
+        if path.is_dir() and time.time() - path.stat().st_mtime >= older_than:
+            shutil.rmtree(path, ignore_errors=True)
             removed.append(path)
     return removed
 

@@ -32,6 +32,7 @@ from enlarger.progress import Cancel, OnProgress, Watch
 from enlarger.provenance import job_key, report_of
 from enlarger.report import Plan, Stage
 from enlarger.result import Result
+from enlarger.scratch import scratch
 from enlarger.steps import plan
 from enlarger.steps.decode import decode, probe
 from enlarger.steps.encode import Target
@@ -55,6 +56,10 @@ class Call:
     cancel: Cancel | None = None
     temp: Path | None = None
     fresh: bool = False
+
+    def scratch(self, plan: Plan) -> Path | None:
+        """Where what is too large for memory goes: where the caller says, else beside the result."""
+        return self.temp or (Path(plan.output.path).parent if plan.output.path else None)
 
 
 @dataclass(slots=True)
@@ -140,7 +145,8 @@ class Enlarger:
         watch.step("decode")
         watch.add("plan", time.perf_counter() - started)
         read = sandbox.decode if options.sandbox else decode
-        picture = read(source, allow_truncated=options.allow_truncated)
+        with scratch(call.scratch(planned)):
+            picture = read(source, allow_truncated=options.allow_truncated)
         watch.add("decode", time.perf_counter() - started - watch.timings["plan"])
         return Job(_kind(source), planned, options, picture, watch, call)
 
@@ -151,7 +157,8 @@ class Enlarger:
             target = Path(planned.output.path)
             job.work = Work(work_folder(target, job.call.temp), job_key(picture, planned, options), fresh=job.call.fresh)
         kept = job.work if worth_keeping(planned) else None
-        samples, tally = self._stages(picture, planned, options, kept, watch)
+        with scratch(job.call.scratch(planned)):
+            samples, tally = self._stages(picture, planned, options, kept, watch)
         report = report_of(picture, planned, options, tally, watch, job.work)
         job.result = Result(samples, picture, job.kind, _target(planned), report)
 
@@ -173,14 +180,16 @@ class Enlarger:
         return job.result
 
     def _planned(self, source: Source, output: str | os.PathLike[str] | None, options: Options, call: Call) -> Plan:
-        header = (sandbox.probe if options.sandbox else probe)(source)
+        with scratch(call.temp):
+            header = (sandbox.probe if options.sandbox else probe)(source)
         path = _source_path(header.name) if isinstance(source, str | os.PathLike) else None
         target = _output_path(output, path, header, options)
         planned = plan.make_plan(header, options, target)
         _settings(find(planned.stages[0].engine), options)
         if target is not None:
             check_output(target, overwrite=call.overwrite, source=path)
-        check_room(planned, target, work_folder(target, call.temp) if target else None)
+        with scratch(call.temp):
+            check_room(planned, target, work_folder(target, call.temp) if target else None)
         return planned
 
     def _stages(self, picture: Image, planned: Plan, options: Options, work: Work | None, watch: Watch) -> tuple[Samples, Tally]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from enlarger.errors import DiskFullError, OutOfMemoryError
 from enlarger.report import Plan
+from enlarger.scratch import scratch_folder
 
 MARGIN = 16 * 10**6
 """Bytes of disk that are left alone."""
@@ -27,7 +27,7 @@ def check_room(plan: Plan, output: Path | None, work: Path | None) -> None:
         )
     temporary = plan.estimate.disk_temporary
     if output is None or work is None:
-        needs = [(Path(tempfile.gettempdir()), temporary)] if temporary else []
+        needs = [(scratch_folder(), temporary)] if temporary else []
     else:
         place, final = work.parent, plan.estimate.disk_output
         temporary = max(0, temporary - taken(work))

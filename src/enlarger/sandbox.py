@@ -32,6 +32,7 @@ from enlarger.errors import DamagedImageError, EnlargerError, OutputError, Sourc
 from enlarger.files.reader import Reader
 from enlarger.image import Header, Image, Metadata, Notice, Samples, Transfer
 from enlarger.sandbox_child import OUT_OF_MEMORY, TRAILER, TRAILER_MARK
+from enlarger.scratch import SANDBOX, scratch_folder
 from enlarger.steps import decode as in_process
 
 if TYPE_CHECKING:
@@ -86,13 +87,13 @@ def _is_file(source: object) -> bool:
 def _temporary() -> IO[bytes]:
     """A file without a name: whatever happens, nothing of it stays."""
     try:
-        return tempfile.TemporaryFile(prefix=".enlarger-")
+        return tempfile.TemporaryFile(prefix=".enlarger-", dir=scratch_folder())
     except OSError as error:
         raise _no_room(error) from error
 
 
 def _no_room(error: OSError) -> OutputError:
-    return OutputError(f"cannot write temporary files: {error.strerror}", hint="free some space", subject=tempfile.gettempdir())
+    return OutputError(f"cannot write temporary files: {error.strerror}", hint="free some space", subject=str(scratch_folder()))
 
 
 # --- the answer ---------------------------------------------------------------------------------------------------------
@@ -193,7 +194,8 @@ def _ask(what: str, reader: Reader, out: IO[bytes], limits: Limits, *, allow_tru
         "memory": limits.memory,
     }
     try:
-        with tempfile.TemporaryDirectory(prefix=".enlarger-", ignore_cleanup_errors=True) as folder, _input_of(reader) as source:
+        place = tempfile.TemporaryDirectory(prefix=SANDBOX, dir=scratch_folder(), ignore_cleanup_errors=True)
+        with place as folder, _input_of(reader) as source:
             status = _run([sys.executable, "-I", "-c", BOOT, json.dumps(task)], source, out, folder, limits.seconds)
     except OSError as error:
         raise _no_room(error) from error

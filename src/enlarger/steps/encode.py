@@ -30,6 +30,7 @@ from enlarger.files.reader import Reader
 from enlarger.formats import FORMATS, Format, format_named
 from enlarger.image import Image, Metadata, Notice, Samples, Transfer
 from enlarger.pixels.transfer import at_depth, float_table
+from enlarger.scratch import scratch_folder
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -166,7 +167,7 @@ def to_bytes(samples: Samples, target: Target, source: Image) -> tuple[bytes, tu
     format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha, quality=target.quality)
     if target.format == "dz":
         raise UsageError("DeepZoom is many files and cannot be bytes", hint="save it to NAME.dzi", subject="--format")
-    with _translated("<bytes>"), tempfile.TemporaryFile(prefix="enlarger-") as file:
+    with _translated("<bytes>"), tempfile.TemporaryFile(prefix="enlarger-", dir=scratch_folder()) as file:
         written = _write(file.fileno(), samples, target, source)
         file.seek(0)
         return file.read(), written.notices
