@@ -1,0 +1,139 @@
+"""python -m training.export CHECKPOINT.safetensors --out DIR: the net for ncnn and for ONNX, each compared with the trained one.
+
+Writes NAME.param, NAME.bin (fp16 weights), NAME.onnx, NAME.safetensors and, from the template, NAME.md (fill in what it asks for).
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training import ncnn_files, weights
+from training.metrics import psnr
+from training.nets import Compact
+from training.photos import photo_sets
+
+ENOUGH = 60.0  # dB between an exported and the trained net, over float outputs on the 0-255 scale
+Pixels = NDArray[np.float32]
+
+
+def with_torch(net: Compact, x: Pixels) -> Pixels:
+    """(3, h, w) -> (3, h * scale, w * scale), both in [0, 1]."""
+    with torch.inference_mode():
+        return np.asarray(net.eval()(torch.from_numpy(x)[None])[0].numpy())
+
+
+def with_ncnn(param: Path, weights_file: Path, x: Pixels) -> Pixels:
+    """The same with ncnn on the CPU, in fp32 arithmetic."""
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.use_vulkan_compute = False
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
+    net.opt.num_threads = 2
+    if net.load_param(str(param)) or net.load_model(str(weights_file)):
+        raise ValueError(f"ncnn does not read {param}")
+    extractor = net.create_extractor()
+    picture = np.ascontiguousarray(x)
+    extractor.input("data", ncnn.Mat(picture))  # borrows `picture`
+    status, out = extractor.extract("output")
+    if status:
+        raise ValueError(f"ncnn does not run {param}")
+    return np.array(out)
+
+
+def with_onnx(path: Path, x: Pixels) -> Pixels:
+    """The same with onnxruntime on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"data": x[None]})[0][0])
+
+
+def write_onnx(net: Compact, path: Path) -> None:
+    """fp32, height and width free, input `data` and output `output`, one file."""
+    import onnx
+
+    height, width = torch.export.Dim("height"), torch.export.Dim("width")
+    torch.onnx.export(
+        net.eval(),
+        (torch.rand(1, 3, 32, 40),),
+        path,
+        input_names=["data"],
+        output_names=["output"],
+        dynamic_shapes={"x": {2: height, 3: width}},
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    model = onnx.load(path)
+    for node in model.graph.node:  # the exporter notes file names and stack traces of the machine it ran on
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for value in [*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer]:
+        value.ClearField("metadata_props")
+    model.graph.ClearField("metadata_props")
+    model.ClearField("metadata_props")
+    onnx.save(model, path)
+
+
+def probe(seed: int = 5) -> Pixels:
+    """(3, 48, 56) in [0, 1]: smooth colour, edges and noise."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:48, 0:56] / 8
+    smooth = np.stack([np.sin(x + y), np.cos(x - 2 * y), np.sin(x) * np.cos(y)]) * 0.3 + 0.5
+    edges = np.where((x % 2 > 1) ^ (y % 3 > 1), 0.25, -0.25)
+    return np.clip(smooth + edges + random.normal(0, 0.03, smooth.shape), 0, 1).astype(np.float32)
+
+
+def agreement(a: Pixels, b: Pixels) -> float:
+    return psnr(a * np.float32(255), b * np.float32(255))
+
+
+def export(checkpoint: Path, folder: Path, name: str) -> dict[str, float]:
+    """Writes all files and returns dB of agreement per runtime. ValueError below ENOUGH."""
+    net = weights.load(checkpoint)
+    folder.mkdir(parents=True, exist_ok=True)
+    param, binary, graph = (folder / f"{name}.{kind}" for kind in ("param", "bin", "onnx"))
+    ncnn_files.write(net, param, binary)
+    write_onnx(net, graph)
+    if checkpoint.resolve() != (folder / f"{name}.safetensors").resolve():
+        shutil.copyfile(checkpoint, folder / f"{name}.safetensors")
+    x = probe()
+    wanted = with_torch(net, x)
+    found = {"ncnn": agreement(wanted, with_ncnn(param, binary, x)), "onnx": agreement(wanted, with_onnx(graph, x))}
+    for runtime, decibel in found.items():
+        if not decibel >= ENOUGH:
+            raise ValueError(f"{name} in {runtime} is only {decibel:.1f} dB from the trained net")
+    card(net, folder / f"{name}.md", name, found)
+    return found
+
+
+def card(net: Compact, path: Path, name: str, found: dict[str, float]) -> None:
+    """A model card from model_card.md; an existing one is left alone."""
+    if path.exists():
+        return
+    template = Path(__file__).with_name("model_card.md").read_text(encoding="utf-8")
+    pictures = "\n".join(f"| {s.title} | {s.licence} | {s.source} | {s.attribution} |" for s in photo_sets())
+    parameters = sum(p.numel() for p in net.parameters())
+    agreements = ", ".join(f"{runtime} {decibel:.0f} dB" for runtime, decibel in found.items())
+    shape = f"{net.shape.blocks + 2} convolutions, {net.shape.channels} channels, {net.shape.skip} skip, {parameters:,} parameters"
+    words = {"name": name, "scale": net.shape.scale, "shape": shape, "pictures": pictures, "agreements": agreements}
+    path.write_text(template.format(**words), encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--name", help="default: the checkpoint's name")
+    asked = parser.parse_args()
+    found = export(asked.checkpoint, asked.out, asked.name or asked.checkpoint.stem)
+    print(", ".join(f"{runtime}: {decibel:.1f} dB" for runtime, decibel in found.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The compact net: 3x3 convolutions and PReLU at source size, one pixel shuffle at the end, a plain enlargement as skip.
+
+The shape is SRVGGNetCompact of Real-ESRGAN (X. Wang et al., BSD-3-Clause): `blocks` times conv + PReLU between a first and a last
+convolution; 64 channels and 16 blocks have 0.62 million parameters. Tensors are (n, 3, h, w) in [0, 1] -> (n, 3, h * scale, w * scale).
+"""
+
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.resize import matrix
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a net looks like; everything that a weights file must agree on."""
+
+    scale: Literal[2, 3, 4] = 4
+    channels: int = 64
+    blocks: int = 16
+    skip: Literal["nearest", "bicubic"] = "nearest"
+
+    def as_text(self) -> dict[str, str]:
+        """For the metadata of a safetensors file, which holds strings only."""
+        return {key: str(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_text(cls, text: dict[str, str]) -> "Shape":
+        return cls(
+            scale=int(text["scale"]),  # type: ignore[arg-type]
+            channels=int(text["channels"]),
+            blocks=int(text["blocks"]),
+            skip=text["skip"],  # type: ignore[arg-type]
+        )
+
+
+def bicubic_phases(scale: int) -> Tensor:
+    """(3 * scale**2, 1, 5, 5) depthwise weights that, followed by a pixel shuffle, are bicubic enlargement (a = -0.5)."""
+    rows = torch.from_numpy(matrix(9, 9 * scale).copy())[4 * scale : 5 * scale, 2:7]
+    kernels = rows[:, None, :, None] * rows[None, :, None, :]
+    return kernels.reshape(1, scale * scale, 1, 5, 5).repeat(3, 1, 1, 1, 1).reshape(3 * scale * scale, 1, 5, 5)
+
+
+class Slope(torch.autograd.Function):
+    """PReLU with a backward pass in four sweeps: a sixth less time per step on a CPU than PyTorch's own, in bf16."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(x, slope)
+        return torch.prelu(x, slope.to(x.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        x, slope = ctx.saved_tensors
+        below = torch.ops.aten.threshold_backward(gradient, -x, 0)  # the gradient where x < 0, else 0
+        for_slope = (below * x).flatten(2).sum(-1).float().sum(0)
+        return torch.addcmul(gradient, below, (slope - 1).to(gradient.dtype)[:, None, None]), for_slope.to(slope.dtype)
+
+
+class Compact(nn.Module):
+    """`convolutions[i]` and `slopes[i]` in the order of the walk; the last convolution has no slopes."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        widths = [3, *[shape.channels] * (shape.blocks + 1), 3 * shape.scale**2]
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
+        self.slopes = nn.ModuleList(nn.PReLU(shape.channels, init=0.1) for _ in range(shape.blocks + 1))
+        if shape.skip == "bicubic":
+            self.register_buffer("phases", bicubic_phases(shape.scale), persistent=False)
+        for convolution in self.convolutions:
+            nn.init.kaiming_normal_(convolution.weight, a=0.1)  # type: ignore[arg-type]
+            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x
+        for convolution, slope in zip(self.convolutions, self.slopes, strict=False):
+            y = convolution(y)
+            y = Slope.apply(y, slope.weight) if self.training else slope(y)  # type: ignore[no-untyped-call]
+        y = self.convolutions[-1](y)
+        scale = self.shape.scale
+        if self.shape.skip == "bicubic":
+            y = y + F.conv2d(F.pad(x, (2, 2, 2, 2), mode="replicate"), self.phases, groups=3)  # type: ignore[arg-type]
+        else:
+            y = y + x.repeat_interleave(scale * scale, dim=1)
+        return F.pixel_shuffle(y, scale)
+
+
+def enlarge_bytes(net: Compact, picture: Tensor) -> Tensor:
+    """One picture as delivered: (h, w, 3) uint8 -> (h * scale, w * scale, 3) uint8, in fp32, rounded and clipped."""
+    with torch.inference_mode():
+        x = picture.permute(2, 0, 1)[None].float() / 255
+        y = net(x)[0].permute(1, 2, 0) * 255
+    return y.add(0.5).floor().clamp(0, 255).to(torch.uint8)

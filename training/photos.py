@@ -1,0 +1,120 @@
+"""The photographs: which, from where, under which licence, and crops of them. Decoded once into one flat file that is mapped afterwards."""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from training.resize import Bytes, reduce
+
+LIST = Path(__file__).with_name("photos.toml")
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """One row of photos.toml: the pictures of one source under one licence."""
+
+    name: str
+    title: str
+    source: str
+    licence: str
+    attribution: str
+    share: float
+    halved: float
+    held_out: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def photo_sets() -> list[PhotoSet]:
+    rows = tomllib.loads(LIST.read_text(encoding="utf-8"))["set"]
+    return [PhotoSet(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}) for row in rows]
+
+
+def open_rgb(path: Path) -> Bytes:
+    """(h, w, 3) uint8, encoded values as they are in the file."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def held_out(photos: Path) -> Iterator[tuple[str, Bytes]]:
+    """Name and picture of what no net has seen; large ones by their middle 768 x 768 only, so that measuring stays quick."""
+    for photo_set in photo_sets():
+        for name in photo_set.held_out:
+            picture = open_rgb(photos / photo_set.name / name)
+            top, left = (max(0, side - 768) // 2 for side in picture.shape[:2])
+            yield f"{photo_set.name}/{name}", picture[top : top + 768, left : left + 768]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one picture lies in the cache, and how likely a crop comes from it."""
+
+    offset: int
+    height: int
+    width: int
+    chance: float
+
+
+class Cache:
+    """All training pictures as one mapped file of bytes, `cache.bin`, with `cache.json` beside it; made when missing or out of date."""
+
+    def __init__(self, photos: Path, folder: Path) -> None:
+        wanted = LIST.read_text(encoding="utf-8")
+        index = folder / "cache.json"
+        if not (index.exists() and json.loads(index.read_text(encoding="utf-8"))["list"] == wanted):
+            self._make(photos, folder, wanted)
+        rows = json.loads(index.read_text(encoding="utf-8"))["entries"]
+        self.entries = [Entry(**row) for row in rows]
+        self.bytes = np.memmap(folder / "cache.bin", dtype=np.uint8, mode="r")
+        self._until = np.cumsum([entry.chance for entry in self.entries])
+
+    @staticmethod
+    def _make(photos: Path, folder: Path, wanted: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        rows: list[dict[str, int | float]] = []
+        partial = folder / "cache.partial"
+        with partial.open("wb") as file:
+            for photo_set in photo_sets():
+                start = len(rows)
+                for name in photo_set.files:
+                    picture = open_rgb(photos / photo_set.name / name)
+                    kept = [(picture, 1 - photo_set.halved)]
+                    if photo_set.halved:
+                        kept.append((reduce(picture, 2), photo_set.halved))
+                    for pixels, share in kept:
+                        row = {"offset": file.tell(), "height": pixels.shape[0], "width": pixels.shape[1], "chance": share * picture.size}
+                        rows.append(row)
+                        file.write(np.ascontiguousarray(pixels).data)
+                whole = sum(row["chance"] for row in rows[start:])
+                for row in rows[start:]:
+                    row["chance"] *= photo_set.share / whole
+        partial.replace(folder / "cache.bin")
+        (folder / "cache.json").write_text(json.dumps({"list": wanted, "entries": rows}), encoding="utf-8")
+
+    def crop(self, random: np.random.Generator, size: int) -> Bytes:
+        """A random (size, size, 3) crop, flipped and turned at random. A view of the file where it can be."""
+        fitting = int(np.searchsorted(self._until, random.random() * self._until[-1], side="right"))
+        entry = self.entries[min(fitting, len(self.entries) - 1)]
+        picture = self.bytes[entry.offset : entry.offset + entry.height * entry.width * 3].reshape(entry.height, entry.width, 3)
+        top, left = (int(random.integers(0, side - size + 1)) for side in (entry.height, entry.width))
+        crop = picture[top : top + size, left : left + size]
+        if random.random() < 0.5:
+            crop = crop[:, ::-1]
+        return np.rot90(crop, int(random.integers(4)))
+
+
+def detail(crop: Bytes) -> float:
+    """How much there is to learn in a crop: mean absolute step between neighbouring pixels of the green channel, on the 0-255 scale."""
+    green = crop[::2, ::2, 1].astype(np.int16)
+    return float(np.abs(np.diff(green, axis=0)).mean() + np.abs(np.diff(green, axis=1)).mean())
+
+
+def crops(cache: Cache, random: np.random.Generator, count: int, size: int, spare: float = 0.5) -> Bytes:
+    """(count, size, size, 3) uint8. `spare` more are drawn than needed and those with the least detail (sky, blur) left out."""
+    drawn = [cache.crop(random, size) for _ in range(count + int(count * spare))]
+    drawn.sort(key=detail, reverse=True)
+    return np.stack(drawn[:count])
