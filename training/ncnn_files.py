@@ -47,7 +47,7 @@ def read(param: Path, weights: Path) -> Compact:
             if flag not in (0, HALF):
                 raise ValueError(f"{weights}: unknown weight storage {flag:#x}")
             convolution.weight.copy_(floats(convolution.weight.numel(), "<f2" if flag else "<f4").view_as(convolution.weight))  # type: ignore[operator,arg-type]
-            convolution.bias.copy_(floats(convolution.bias.numel()))  # type: ignore[operator,union-attr]
+            convolution.bias.copy_(floats(convolution.bias.numel()))  # type: ignore[operator]
             if i < len(net.slopes):
                 net.slopes[i].weight.copy_(floats(net.shape.channels))  # type: ignore[operator]
     if at != len(data):

@@ -95,4 +95,4 @@ def enlarge_bytes(net: Compact, picture: Tensor) -> Tensor:
     with torch.inference_mode():
         x = picture.permute(2, 0, 1)[None].float() / 255
         y = net(x)[0].permute(1, 2, 0) * 255
-    return y.add(0.5).floor().clamp(0, 255).to(torch.uint8)
+        return torch.clamp(torch.floor(y + 0.5), 0, 255).to(torch.uint8)

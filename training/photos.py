@@ -31,7 +31,7 @@ class PhotoSet:
 
 def photo_sets() -> list[PhotoSet]:
     rows = tomllib.loads(LIST.read_text(encoding="utf-8"))["set"]
-    return [PhotoSet(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}) for row in rows]
+    return [PhotoSet(**row | {"held_out": tuple(row["held_out"]), "files": tuple(row["files"])}) for row in rows]
 
 
 def open_rgb(path: Path) -> Bytes:

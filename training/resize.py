@@ -41,7 +41,8 @@ def matrix(n_in: int, n_out: int) -> Array:
 
 def rows(picture: NDArray[np.floating] | Bytes, height: int) -> Array:
     """(h, w, c) or (h, w) -> (height, w[, c]) float32 in the same range, neither rounded nor clipped."""
-    return np.tensordot(matrix(picture.shape[0], height), np.asarray(picture, dtype=np.float32), axes=(1, 0))
+    out: Array = np.tensordot(matrix(picture.shape[0], height), np.asarray(picture, dtype=np.float32), axes=(1, 0))
+    return out
 
 
 def columns(picture: NDArray[np.floating] | Bytes, width: int) -> Array:
@@ -52,7 +53,8 @@ def columns(picture: NDArray[np.floating] | Bytes, width: int) -> Array:
 
 def to_bytes(picture: NDArray[np.floating]) -> Bytes:
     """Values on the 0-255 scale -> uint8, rounded half up and clipped."""
-    return np.clip(np.floor(picture + np.float32(0.5)), 0, 255).astype(np.uint8)
+    out: Bytes = np.clip(np.floor(picture + np.float32(0.5)), 0, 255).astype(np.uint8)
+    return out
 
 
 def resize(picture: Bytes, height: int, width: int) -> Bytes:
