@@ -83,7 +83,7 @@ def test_bytes_and_truncated_files_too() -> None:
 
 
 def test_large_pictures_stay_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "IN_MEMORY", 1000)
+    monkeypatch.setattr(sandbox, "SOURCE_IN_MEMORY", 1000)
     data = pictures.file("png")
     image = sandbox.decode(data)
     assert isinstance(image.samples, np.memmap)

@@ -17,8 +17,8 @@ from enlarger.journal import clean
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in ("canvas", "sandbox"):
-        monkeypatch.setattr(f"enlarger.{module}.IN_MEMORY", 0)
+    monkeypatch.setattr("enlarger.canvas.IN_MEMORY", 0)
+    monkeypatch.setattr("enlarger.sandbox.SOURCE_IN_MEMORY", 0)
     path = tmp_path / "a.png"
     picture = np.random.default_rng(1).integers(0, 255, (40, 50, 4), np.uint8)  # alpha: colour is bled from file to file
     exif = PIL.Image.Exif()

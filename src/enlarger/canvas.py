@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,12 +26,15 @@ from enlarger.scratch import scratch_folder
 IN_MEMORY = 32 * 10**6
 """Bytes up to which samples stay in memory."""
 
+SOURCE_IN_MEMORY = 4 * 10**6
+"""The same for decoded sources: a mapped file costs them next to nothing, and so memory is the same for all but the smallest."""
+
 
 class Canvas:
     """``height`` x ``width`` x ``bands`` samples of ``dtype`` (``uint8`` or ``uint16``).
 
     ``file`` is opened if it is there and made if not; without it, ``folder`` (by default the scratch folder) is where an unnamed
-    file goes when one is needed.
+    file goes when one is needed: above ``in_memory`` bytes, at most :data:`IN_MEMORY`.
     Raises :class:`DiskFullError` when the disk cannot hold it and :class:`OutputError` when the folder cannot be written.
     """
 
@@ -43,6 +47,7 @@ class Canvas:
         folder: Path | None = None,
         *,
         file: Path | None = None,
+        in_memory: int | None = None,
     ) -> None:
         self.width, self.height, self.bands = width, height, bands
         self.dtype = np.dtype(dtype)
@@ -52,7 +57,7 @@ class Canvas:
         self._file = -1
         if file is not None:
             self._file = _opened(file, self.bytes)
-        elif self.bytes <= IN_MEMORY:
+        elif self.bytes <= (IN_MEMORY if in_memory is None else min(in_memory, IN_MEMORY)):
             self._array = np.zeros((height, width, bands), self.dtype)
         else:
             self._file = _opened(None, self.bytes, folder or scratch_folder())
@@ -68,6 +73,17 @@ class Canvas:
         else:
             self._write_rows(box, np.ascontiguousarray(samples))
         self._covered += box.area
+
+    def fill(self, write: Callable[[int], None]) -> bool:
+        """Have ``write``, which gets the descriptor of the file, write all samples in order; ``False`` if there is no file to write to."""
+        if self._file < 0:
+            return False
+        os.lseek(self._file, 0, os.SEEK_SET)
+        write(self._file)
+        if os.lseek(self._file, 0, os.SEEK_CUR) != self.bytes:
+            raise OutputError("writing temporary data failed: it came out too short", hint="start the same command again")
+        self._covered = self.width * self.height
+        return True
 
     def _write_rows(self, box: Box, samples: Samples) -> None:
         pixel = self.bands * self.dtype.itemsize

@@ -27,7 +27,7 @@ import numpy as np
 from pydantic import Base64Bytes, BaseModel, ConfigDict, ValidationError
 
 from enlarger import errors
-from enlarger.canvas import IN_MEMORY
+from enlarger.canvas import SOURCE_IN_MEMORY
 from enlarger.errors import DamagedImageError, EnlargerError, OutputError, SourceTooLargeError
 from enlarger.files.reader import Reader
 from enlarger.image import Header, Image, Metadata, Notice, Samples, Transfer
@@ -175,7 +175,7 @@ def _samples(out: IO[bytes], reply: _Reply, name: str) -> Samples:
     if out.seek(0, os.SEEK_END) < length:
         raise _nonsense(name)
     out.seek(0)
-    if length > IN_MEMORY:
+    if length > SOURCE_IN_MEMORY:
         return np.memmap(out, dtype, "r", shape=reply.shape)
     return np.frombuffer(out.read(length), dtype).reshape(reply.shape)
 

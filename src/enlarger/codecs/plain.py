@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger.canvas import Canvas
+from enlarger.canvas import SOURCE_IN_MEMORY, Canvas
 from enlarger.codecs.limits import TRUNCATED_HINT, missing
 from enlarger.errors import DamagedImageError
 from enlarger.files import metadata as md
@@ -122,7 +122,7 @@ def read(reader: Reader, format: str, layout: Layout, carried: Carried, *, allow
     dtype = np.uint16 if header.bits == 16 else np.uint8
     strip = max(1, STRIP_BYTES // max(1, layout.stride))
     there = max(0, min(layout.height, (reader.size - layout.start + layout.stride - layout.row) // layout.stride))
-    with Canvas(layout.width, layout.height, header.bands, dtype) as canvas:
+    with Canvas(layout.width, layout.height, header.bands, dtype, in_memory=SOURCE_IN_MEMORY) as canvas:
         for first in range(0, there, strip):
             count = min(strip, there - first)
             rows = _rows(reader, layout, first, count)

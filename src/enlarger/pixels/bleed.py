@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger.canvas import Canvas
+from enlarger.canvas import SOURCE_IN_MEMORY, Canvas
 from enlarger.image import Box, Samples
 
 TILE = 512
@@ -124,7 +124,7 @@ def bled(samples: Samples) -> Samples:
     if not hidden or not weight:
         return samples
     mean = (total / weight).astype(np.float32)
-    with Canvas(w, h, bands, samples.dtype.type) as canvas:
+    with Canvas(w, h, bands, samples.dtype.type, in_memory=SOURCE_IN_MEMORY) as canvas:
         for y in range(0, h, TILE):
             for x in range(0, w, TILE):
                 box = Box(x, y, min(TILE, w - x), min(TILE, h - y))

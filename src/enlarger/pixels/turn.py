@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enlarger.canvas import Canvas
+from enlarger.canvas import SOURCE_IN_MEMORY, Canvas
 from enlarger.image import Box, Samples
 
 
@@ -15,7 +15,7 @@ def upright(samples: Samples, orientation: int) -> Samples:
     if orientation == 1:
         return samples
     height, width, bands = turned.shape
-    with Canvas(width, height, bands, samples.dtype.type) as canvas:
+    with Canvas(width, height, bands, samples.dtype.type, in_memory=SOURCE_IN_MEMORY) as canvas:
         for y in range(0, height, 64):
             canvas.write(Box(0, y, width, min(64, height - y)), turned[y : y + 64])
         return canvas.samples()

@@ -12,12 +12,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger.canvas import Canvas
+from enlarger.canvas import SOURCE_IN_MEMORY, Canvas
 from enlarger.codecs import plain
 from enlarger.codecs.limits import MAX_PIXELS, TRUNCATED_HINT, check_plausible, check_size, missing, no_memory
 from enlarger.codecs.pillow import PILLOW, from_pil, is_pil, open_pillow
@@ -34,6 +35,7 @@ from enlarger.codecs.vips import (
     top_of,
     whole_rows,
     with_colour,
+    write_rows,
 )
 from enlarger.errors import DamagedImageError, InputError
 from enlarger.files import metadata as md
@@ -226,9 +228,13 @@ def _read(reader: Reader, format: str, carried: Carried, fail_on: str, limit: in
     top = top_of(picture)
     picture = with_colour(picture, carried, header)
     end, done = picture.height if limit is None else min(limit, picture.height), 0
-    with Canvas(picture.width, picture.height, header.bands, np.uint8 if header.bits == 8 else np.uint16) as canvas:
+    dtype = np.uint8 if header.bits == 8 else np.uint16
+    with Canvas(picture.width, picture.height, header.bands, dtype, in_memory=SOURCE_IN_MEMORY) as canvas:
         try:
-            for y, rows in rows_of(picture, FINE_ROWS if end < picture.height else None):
+            as_it_is = header.bits == 8 or (header.bits == 16 and top == 65535)
+            if as_it_is and limit is None and fail_on != "none" and canvas.fill(partial(write_rows, picture)):
+                done = end
+            for y, rows in () if done else rows_of(picture, FINE_ROWS if end < picture.height else None):
                 if y >= end:
                     break
                 values = stored(rows, transfer, header.channels) if header.bits == 32 else stretched(rows, top)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from enlarger.canvas import IN_MEMORY
+from enlarger.canvas import IN_MEMORY, SOURCE_IN_MEMORY
 from enlarger.engines import find, names
 from enlarger.engines.engine import Device, Engine, ModelSpec
 from enlarger.errors import EngineMissingError, OutOfMemoryError, UsageError
@@ -290,7 +290,7 @@ def _estimate(header: Header, stages: tuple[Stage, ...], output: OutputInfo, cho
         followed = i + 1 < len(stages) or (wide, high) != (stage.out_width, stage.out_height)
         canvases.append(wide * high * header.bands * (2 if followed else depth))
     # A result without a file keeps what is small in memory; a source is read from memory or, when large, from a file.
-    on_disk = [n for n in canvases if output.path is not None or n > IN_MEMORY] + [n for n in (source,) if n > IN_MEMORY]
+    on_disk = [n for n in canvases if output.path is not None or n > IN_MEMORY] + [n for n in (source,) if n > SOURCE_IN_MEMORY]
     models = {m.id: m for m in choice.models}
     nets = [models[s.model].memory_fixed + s.tile_width * s.tile_height * models[s.model].memory_per_pixel for s in stages if s.scale]
     return Estimate(
