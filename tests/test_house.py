@@ -22,7 +22,7 @@ SRC = Path(__file__).parents[1] / "src"
 STEPS = ("decode", "triage", "tiles", "plan", "prepare", "enlarge", "lock", "dials", "finish", "verify", "encode")
 
 # Things, as opposed to what is done to them. They may know each other (Python refuses circles at import) and nothing else.
-NOUNS = ("errors", "formats", "options", "image", "canvas", "journal", "report", "manifest", "jobs", "scratch")
+NOUNS = ("errors", "formats", "options", "image", "canvas", "journal", "report", "manifest", "jobs", "scratch", "fidelity")
 
 # Words for groups of modules that the rules below use. Patterns are those of fnmatch over dotted names.
 GROUPS = {
@@ -31,6 +31,7 @@ GROUPS = {
     "FILES": ("enlarger.files", "enlarger.files.*"),
     "PIXELS": ("enlarger.pixels", "enlarger.pixels.*"),
     "CODECS": ("enlarger.codecs", "enlarger.codecs.*"),
+    "MEASURES": ("enlarger.measures", "enlarger.measures.*"),
     "ENGINE": ("enlarger.engines.engine",),
     "FIND": ("enlarger.engines", "enlarger.engines.engine"),
     "STEPS": tuple(f"enlarger.steps.{step}" for step in STEPS),
@@ -45,6 +46,8 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     *((module, ("NOUNS", "FILES")) for module in GROUPS["FILES"]),
     *((module, ("NOUNS", "PIXELS")) for module in GROUPS["PIXELS"]),
     *((module, ("NOUNS", "FILES", "PIXELS", "CODECS")) for module in GROUPS["CODECS"]),
+    # Whoever judges shares nothing with those who made what is judged, or one would vouch for itself.
+    *((module, ("NOUNS", "CODECS", "MEASURES")) for module in (*GROUPS["MEASURES"], "enlarger.steps.verify")),
     *(
         (f"enlarger.steps.{step}", ("NOUNS", "FILES", "PIXELS", "CODECS", "FIND", *(f"enlarger.steps.{earlier}" for earlier in STEPS[:i])))
         for i, step in enumerate(STEPS)

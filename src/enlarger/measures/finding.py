@@ -1,0 +1,54 @@
+"""What a measure found: its figure with a verdict, and the places that stand out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enlarger.fidelity import Measure, Region, Verdict
+from enlarger.measures.grid import Grid, Table, patches
+
+MOST = 12
+"""Regions that one measure names; what is left over is counted in its details."""
+
+LEVELS: tuple[Verdict, ...] = ("pass", "doubtful", "fail")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``measure`` and its ``regions``, the worst first."""
+
+    measure: Measure
+    regions: tuple[Region, ...] = ()
+
+
+def graded(values: Table, doubtful: Table | float, fail: Table | float) -> NDArray[np.int8]:
+    """0, 1 or 2 per block: pass, doubtful, fail, by limits that a value must exceed."""
+    return (values > doubtful).astype(np.int8) + (values > fail)
+
+
+def regions(name: str, grid: Grid, levels: NDArray[np.int8], values: Table, say: Callable[[float], str], advice: str) -> tuple[Region, ...]:
+    """Blocks above ``pass`` as regions: neighbours together, the worst first; ``say`` puts the worst value into words."""
+    if (levels > 0).mean() > 0.5 and levels.size > 4:
+        worst = int(levels.max())
+        value = float(np.median(values[levels > 0]))
+        return (
+            Region(
+                box=grid.box(0, 0, grid.rows, grid.columns),
+                verdict=LEVELS[worst],
+                measure=name,
+                value=value,
+                reason=say(value),
+                next_step=advice,
+            ),
+        )
+    found = []
+    for mask, corners in patches(levels > 0):
+        value = float(values[mask].max())
+        verdict = LEVELS[int(levels[mask].max())]
+        found.append(Region(box=grid.box(*corners), verdict=verdict, measure=name, value=value, reason=say(value), next_step=advice))
+    found.sort(key=lambda region: (-LEVELS.index(region.verdict), -region.value))
+    return tuple(found[:MOST])
