@@ -1,15 +1,19 @@
 """What does not fit is found out before the work, in one line."""
 
+import io
 import shutil
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import enlarger
 from enlarger import preflight
 from enlarger.formats import FORMATS
+from enlarger.steps import decode
 
 PICTURE = np.zeros((300, 400, 3), np.uint8)
 OPTIONS = {"engine": "resample"}
@@ -72,3 +76,73 @@ def test_lossy_webp_fails_below_its_nominal_limit(width: int, quality: int, fits
     else:
         with pytest.raises(enlarger.FormatLimitError, match=r"lossy webp does not hold .* MP at quality .*; choose --quality 80"):
             FORMATS["webp"].check_fits(width, width, quality=quality)
+
+
+# --- sources that are decoded whole ---------------------------------------------------------------------------------------
+
+
+def progressive(width: int, height: int, sampling: int) -> bytes:
+    """A progressive JPEG up to its first scan, of which the header says ``width`` x ``height``."""
+    parts = b"\1" + bytes([sampling]) + b"\0\2\x11\0\3\x11\0"
+    frame = b"\x08" + height.to_bytes(2, "big") + width.to_bytes(2, "big") + b"\3" + parts
+    small = io.BytesIO()
+    PIL.Image.fromarray(PICTURE[:16, :16]).save(small, "JPEG", progressive=True)
+    data = small.getvalue()
+    at = data.index(b"\xff\xc2")
+    return (
+        data[:at]
+        + b"\xff\xc2"
+        + (len(frame) + 2).to_bytes(2, "big")
+        + frame
+        + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
+    )
+
+
+def saved(picture: np.ndarray, format: str, **more: object) -> bytes:
+    file = io.BytesIO()
+    PIL.Image.fromarray(picture).save(file, format, **more)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("source", "per_pixel"),
+    [
+        (saved(PICTURE, "JPEG"), 0),
+        (saved(PICTURE, "JPEG", progressive=True, subsampling=2), 1.15 * 3),
+        (saved(PICTURE, "JPEG", progressive=True, subsampling=0), 1.15 * 6),
+        (saved(PICTURE[..., 0], "JPEG", progressive=True), 1.15 * 2),
+        (saved(PICTURE, "PNG"), 0),
+        (saved(PICTURE, "WEBP"), 8),
+        (saved(PICTURE, "AVIF"), 15),
+        (saved(PICTURE, "TIFF"), 0),
+    ],
+)
+def test_what_decoding_takes_at_once_is_in_the_header(source: bytes, per_pixel: float) -> None:
+    header = decode.probe(source)
+    assert header.at_once == pytest.approx(per_pixel * header.width * header.height, abs=1)
+
+
+def test_an_interlaced_png_is_held_whole(tmp_path: Path) -> None:
+    data = bytearray(saved(PICTURE, "PNG"))
+    data[28] = 1
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    assert decode.probe(bytes(data)).at_once == int(1.15 * PICTURE.size)
+
+
+def test_a_source_that_takes_more_memory_than_allowed_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(progressive(16000, 16000, 0x22))
+    with pytest.raises(enlarger.OutOfMemoryError) as caught:
+        enlarger.enlarge(path, 2, output=tmp_path / "b.tif", memory=5 * 10**8, **OPTIONS)
+    assert str(caught.value) == (
+        f"{path}: decoding this JPEG takes about 883 MB at once, --memory allows 500 MB; raise --memory, or convert it first to "
+        "what is decoded in rows: TIFF, PNG that is not interlaced, or baseline JPEG"
+    )
+    assert caught.value.exit_status == 6
+    assert enlarger.Enlarger(scale=2, **OPTIONS).plan(path, tmp_path / "b.tif").estimate.memory > 883 * 10**6
+
+
+def test_a_source_that_takes_more_memory_than_is_free_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "free_memory", lambda: 7 * 10**8)
+    with pytest.raises(enlarger.OutOfMemoryError, match="takes about 883 MB at once, 700 MB are free; close other programs, or convert"):
+        enlarger.Enlarger(scale=2, **OPTIONS).plan(progressive(16000, 16000, 0x22))

@@ -95,7 +95,8 @@ class Header:
 
     ``bits`` is the depth per sample that the source is worth: 8, 16 or 32 (float). ``frames`` counts pages or frames, of
     which the first is taken. ``size`` is the source's length in bytes (0 for arrays). ``format`` is the file format, or
-    ``"array"`` (``flat``: without an axis of channels) or ``"pil"`` for pictures that came as objects.
+    ``"array"`` (``flat``: without an axis of channels) or ``"pil"`` for pictures that came as objects. ``at_once`` is how many
+    bytes of memory decoding takes for the whole picture at once, 0 where it streams.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Header:
     frames: int = 1
     size: int = 0
     flat: bool = False
+    at_once: int = 0
 
     @property
     def bands(self) -> int:

@@ -27,7 +27,7 @@ from enlarger.files.publish import Announce, check_output, clean_parts
 from enlarger.image import Header, Image, Samples
 from enlarger.journal import Ledger, Work, work_folder
 from enlarger.options import Options
-from enlarger.preflight import check_room
+from enlarger.preflight import check_decoding, check_room
 from enlarger.progress import Cancel, OnProgress, Watch
 from enlarger.provenance import job_key, report_of
 from enlarger.report import Plan, Stage
@@ -184,6 +184,7 @@ class Enlarger:
             header = (sandbox.probe if options.sandbox else probe)(source)
         path = _source_path(header.name) if isinstance(source, str | os.PathLike) else None
         target = _output_path(output, path, header, options)
+        check_decoding(header, options.memory)
         planned = plan.make_plan(header, options, target)
         _settings(find(planned.stages[0].engine), options)
         if target is not None:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from enlarger.errors import DiskFullError, OutOfMemoryError
+from enlarger.image import Header
 from enlarger.report import Plan
 from enlarger.scratch import scratch_folder
 
@@ -41,6 +42,24 @@ def check_room(plan: Plan, output: Path | None, work: Path | None) -> None:
                 hint="free some space, or choose another place with --output or --temp",
                 subject=str(folder),
             )
+
+
+def check_decoding(header: Header, allowed: int) -> None:
+    """Raise :class:`OutOfMemoryError` for a source that is decoded whole and takes more than ``allowed`` bytes, or than are free."""
+    if not header.at_once:
+        return
+    free = free_memory()
+    if header.at_once > allowed:
+        limit, advice = f"--memory allows {size(allowed)}", "raise --memory, or "
+    elif free is not None and header.at_once > free:
+        limit, advice = f"{size(free)} are free", "close other programs, or "
+    else:
+        return
+    raise OutOfMemoryError(
+        f"decoding this {header.format.upper()} takes about {size(header.at_once)} at once, {limit}",
+        hint=f"{advice}convert it first to what is decoded in rows: TIFF, PNG that is not interlaced, or baseline JPEG",
+        subject=header.name,
+    )
 
 
 def _less_memory(plan: Plan) -> str:

@@ -22,7 +22,8 @@ class Carried:
     """What was found. ``orientation`` is what the file says, valid or not; ``frames`` is ``None`` where only libvips knows.
 
     ``unsupported`` ends a sentence that begins with the format, and ``hint`` says what to do about it; ``least`` is how many
-    bytes a file with this many pixels must have; ``raw`` is the kind of camera raw that poses as a TIFF.
+    bytes a file with this many pixels must have; ``at_once`` is how many bytes a decoder holds because the file comes in several
+    passes over the whole picture; ``raw`` is the kind of camera raw that poses as a TIFF.
     """
 
     exif: bytes | None = None
@@ -36,6 +37,7 @@ class Carried:
     gain_map: bool = False
     palette: bool = False
     least: int = 0
+    at_once: int = 0
     unsupported: str = ""
     hint: str = "convert it to 16-bit RGB or grey first"
     raw: str = ""

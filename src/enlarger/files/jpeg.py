@@ -41,6 +41,8 @@ def scan_jpeg(reader: Reader, found: Carried) -> None:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             frame = reader.read(at, 5)
             found.size = int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")
+            if marker % 4 == 2:
+                found.at_once = _coefficients(found.size, reader.read(at + 5, min(length - 5, 13)))
             if marker < 0xC4:
                 # Huffman codes take a bit at least: one of each 8 x 8 block in the scan that begins it.
                 found.least = found.size[0] * found.size[1] // 64 // 8
@@ -73,6 +75,13 @@ def scan_jpeg(reader: Reader, found: Carried) -> None:
             found.note("xmp-lost", "the extended part of the XMP data was dropped")
     found.put("icc", b"".join(icc[i] for i in sorted(icc)))
     found.put("iptc", iptc_of_photoshop(photoshop))
+
+
+def _coefficients(size: tuple[int, int], components: bytes) -> int:
+    """Bytes of what a progressive JPEG fills in pass by pass: 2 for each coefficient of each component."""
+    factors = [(byte >> 4, byte & 15) for byte in components[2 : 1 + 3 * components[0] : 3]] if components else []
+    most = max((h for h, _ in factors), default=0) * max((v for _, v in factors), default=0)
+    return 2 * size[0] * size[1] * sum(h * v for h, v in factors) // most if most else 6 * size[0] * size[1]
 
 
 def _mpf_count(body: bytes) -> int:

@@ -46,6 +46,9 @@ def scan_png(reader: Reader, found: Carried) -> None:
             head = reader.read(at, 13)
             found.size = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:8], "big")
             found.palette = head[9:10] == b"\x03"
+            if head[12:13] == b"\x01":
+                samples = {2: 3, 3: 4, 4: 2, 6: 4}.get(head[9], 1)
+                found.at_once = found.size[0] * found.size[1] * samples * (2 if head[8] == 16 else 1)
         elif kind == b"pHYs" and length == 9:
             data = reader.read(at, 9)
             if data[8] == 1:

@@ -59,6 +59,9 @@ ENDED = re.compile("premature end", re.IGNORECASE)
 READ_AHEAD = 32
 """Rows that libvips may have read past the last whole one of a PNG when it meets a fault."""
 
+AT_ONCE = {"webp": 8, "avif": 15, "gif": 5}
+"""Bytes of memory per pixel of formats that are decoded whole (measured at 4096 x 4096 and 16384 x 16384)."""
+
 
 def probe(source: Source) -> Header:
     """The header of ``source``, upright; no pixel is decoded and the size limit is already checked.
@@ -166,7 +169,8 @@ def _header(reader: Reader, format: str, picture: Any, carried: Carried) -> Head
     if _turn(format, carried) > 4:
         width, height = height, width
     frames = carried.frames or (picture.get("n-pages") if picture.get_typeof("n-pages") else 1)
-    return Header(reader.name, format, width, height, channels, alpha, bits, max(1, frames), reader.size)
+    at_once = int(1.15 * carried.at_once) or AT_ONCE.get(format, 0) * width * height
+    return Header(reader.name, format, width, height, channels, alpha, bits, max(1, frames), reader.size, at_once=at_once)
 
 
 def _decode(reader: Reader, format: str, carried: Carried, allow_truncated: bool) -> Image:

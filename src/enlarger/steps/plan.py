@@ -293,9 +293,10 @@ def _estimate(header: Header, stages: tuple[Stage, ...], output: OutputInfo, cho
     on_disk = [n for n in canvases if output.path is not None or n > IN_MEMORY] + [n for n in (source,) if n > SOURCE_IN_MEMORY]
     models = {m.id: m for m in choice.models}
     nets = [models[s.model].memory_fixed + s.tile_width * s.tile_height * models[s.model].memory_per_pixel for s in stages if s.scale]
+    most = max(BASE_MEMORY + header.at_once, *nets, 0)
     return Estimate(
         seconds=sum(s.seconds for s in stages) + pixels / 1e6 * rate + 0.3,
-        memory=max(BASE_MEMORY, *nets, 0) + source + sum(canvases) - sum(on_disk) + pixels * NOT_STREAMED.get(output.format, 0),
+        memory=most + source + sum(canvases) - sum(on_disk) + pixels * NOT_STREAMED.get(output.format, 0),
         disk_temporary=sum(on_disk),
         disk_output=math.ceil(pixels * bytes_per_pixel * output.bits / 8),
     )
