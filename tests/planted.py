@@ -133,10 +133,10 @@ def of(*names: str) -> frozenset[str]:
 
 
 # Places on the pictures are in source pixels.
-FACE: Place = (68, 70, 64, 64)
-EYE: Place = (98, 104, 18, 10)
-WORD: Place = (60, 40, 44, 16)
-OTHER: Place = (160, 80, 44, 16)
+FACE: Place = (84, 74, 60, 64)
+EYE: Place = (97, 94, 20, 14)
+WORD: Place = (66, 48, 36, 16)
+OTHER: Place = (214, 66, 36, 16)
 
 FAULTS = (
     Fault("a tint of 3/255", "portrait", of("colour"), _tint),

@@ -19,7 +19,23 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 # The walk. A step looks back, never forward; what is missing here is no step and may not lie in steps/.
-STEPS = ("decode", "triage", "tiles", "plan", "prepare", "enlarge", "lock", "dials", "finish", "verify", "encode")
+STEPS = (
+    "decode",
+    "triage",
+    "tiles",
+    "ensemble",
+    "plan",
+    "prepare",
+    "flat",
+    "blend",
+    "enlarge",
+    "fit",
+    "lock",
+    "dials",
+    "finish",
+    "verify",
+    "encode",
+)
 
 # Things, as opposed to what is done to them. They may know each other (Python refuses circles at import) and nothing else.
 NOUNS = ("errors", "formats", "options", "image", "canvas", "journal", "report", "manifest", "jobs", "scratch", "fidelity")
@@ -64,13 +80,14 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.sandbox_child", ("NOUNS", "FILES", "enlarger.steps.decode")),
     ("enlarger.preflight", ("NOUNS",)),
     ("enlarger.progress", ("NOUNS",)),
-    ("enlarger.result", ("NOUNS", "enlarger.files.publish", "STEPS", "enlarger.steps")),
+    ("enlarger.proof", ("NOUNS", "enlarger.steps.tiles", "enlarger.steps.verify")),
+    ("enlarger.result", ("NOUNS", "enlarger.proof", "enlarger.files.publish", "STEPS", "enlarger.steps")),
     ("enlarger.provenance", ("NOUNS", "enlarger.progress", "STEPS", "enlarger.steps", "PUBLIC")),
     (
         "enlarger.pipeline",
         (
             *("NOUNS", "FIND", "STEPS", "enlarger.steps", "enlarger.files.publish", "PUBLIC"),
-            *(f"enlarger.{part}" for part in ("preflight", "sandbox", "progress", "provenance", "result")),
+            *(f"enlarger.{part}" for part in ("preflight", "sandbox", "progress", "proof", "provenance", "result")),
         ),
     ),
     ("enlarger.manifest", ("NOUNS",)),
@@ -88,15 +105,28 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("enlarger.batch_rows", ("NOUNS", "enlarger.pipeline", "PUBLIC")),
     ("enlarger.cluster", ("NOUNS", "enlarger.pipeline", "enlarger.batch")),
+    ("enlarger.judge", ("NOUNS", "MEASURES", "enlarger.comparison", "enlarger.steps.decode", "enlarger.steps.verify")),
+    ("enlarger.comparison", ("NOUNS", "CODECS", "MEASURES")),
     ("enlarger.interfaces", ()),
     (
         "enlarger.interfaces.cli",
-        ("PUBLIC", "enlarger.interfaces.text", "enlarger.interfaces.many", "enlarger.interfaces.server", "enlarger.cluster"),
+        (
+            "PUBLIC",
+            "enlarger.interfaces.text",
+            "enlarger.interfaces.many",
+            "enlarger.interfaces.judge",
+            "enlarger.interfaces.server",
+            "enlarger.cluster",
+        ),
     ),
     ("enlarger.interfaces.many", ("PUBLIC", "enlarger.interfaces.text")),
+    ("enlarger.interfaces.judge", ("PUBLIC", "enlarger.interfaces.text")),
     ("enlarger.interfaces.*", ("PUBLIC",)),
     ("enlarger.__main__", ("PUBLIC", "enlarger.interfaces.cli")),
-    ("enlarger", ("NOUNS", "FIND", *(f"enlarger.{part}" for part in ("pipeline", "progress", "result", "batch", "batch_progress")))),
+    (
+        "enlarger",
+        ("NOUNS", "FIND", *(f"enlarger.{part}" for part in ("judge", "pipeline", "progress", "result", "batch", "batch_progress"))),
+    ),
 )
 
 # (library, the only modules that may import it). None of them may be loaded by `import enlarger`.
@@ -104,7 +134,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "ncnn": ("enlarger.engines.ncnn",),
     "pyvips": ("enlarger.codecs.vips",),
     "PIL": ("enlarger.codecs.pillow", "enlarger.steps.decode", "enlarger.steps.encode", "enlarger.engines.resample"),
-    "onnxruntime": ("enlarger.engines.onnx",),
+    "onnxruntime": ("enlarger.engines.onnx", "enlarger.measures.faces"),
     "torch": ("enlarger.engines.pytorch",),
     "diffusers": ("enlarger.engines.diffusion",),
     "ray": ("enlarger.cluster",),

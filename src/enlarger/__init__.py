@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         DamagedImageError,
         DeviceError,
         DiskFullError,
+        DoubtError,
         EngineError,
         EngineMissingError,
         EnlargerError,
@@ -39,9 +40,11 @@ if TYPE_CHECKING:
         UsageError,
         WeightsError,
     )
+    from enlarger.fidelity import Comparison, Fidelity
     from enlarger.image import Image
     from enlarger.jobs import BatchJob
     from enlarger.journal import clean
+    from enlarger.judge import compare, verify
     from enlarger.manifest import BatchRow
     from enlarger.options import Options
     from enlarger.pipeline import Enlarger, enlarge, list_engines, list_models
@@ -56,14 +59,17 @@ __all__ = [
     "BatchProgress",
     "BatchRow",
     "CancelledError",
+    "Comparison",
     "DamagedImageError",
     "DeviceError",
     "DiskFullError",
+    "DoubtError",
     "EngineError",
     "EngineMissingError",
     "EngineSpec",
     "Enlarger",
     "EnlargerError",
+    "Fidelity",
     "FormatLimitError",
     "Image",
     "InputError",
@@ -85,10 +91,12 @@ __all__ = [
     "WeightsError",
     "__version__",
     "clean",
+    "compare",
     "enlarge",
     "enlarge_many",
     "list_engines",
     "list_models",
+    "verify",
 ]
 
 _HOMES = {
@@ -100,6 +108,8 @@ _HOMES = {
     "Image": "image",
     "ModelSpec": "engines.engine",
     "clean": "journal",
+    **dict.fromkeys(("Comparison", "Fidelity"), "fidelity"),
+    **dict.fromkeys(("compare", "verify"), "judge"),
     "Options": "options",
     "Plan": "report",
     "Report": "report",

@@ -43,7 +43,7 @@ class Canvas:
         width: int,
         height: int,
         bands: int,
-        dtype: type[np.uint8] | type[np.uint16],
+        dtype: type[np.uint8] | type[np.uint16] | type[np.float32],
         folder: Path | None = None,
         *,
         file: Path | None = None,

@@ -159,6 +159,13 @@ class BatchError(EnlargerError):
     http_status = 207
 
 
+class DoubtError(EnlargerError):
+    """Verify had doubts about the result, and doubt was to stop the job."""
+
+    exit_status = 3
+    http_status = 422
+
+
 class CancelledError(EnlargerError):
     """The caller asked to stop."""
 

@@ -117,11 +117,41 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class Quantisation:
+    """How JPEG rounded a source, axes as they are upright.
+
+    ``luma`` and ``chroma`` are the 64 steps in rows (vertical frequency, then horizontal), for samples of 0 to 255 and the orthonormal
+    DCT; ``subsampling`` is how many pixels a chroma sample covers across and down; ``offset`` is any pixel at which the corner of
+    a chroma block lies.
+    """
+
+    luma: tuple[int, ...]
+    chroma: tuple[int, ...]
+    subsampling: tuple[int, int] = (1, 1)
+    offset: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        if len(self.luma) != 64 or len(self.chroma) != 64 or min(*self.luma, *self.chroma, *self.subsampling) < 1:
+            raise ValueError("a table has 64 steps, none below 1")
+
+    def upright(self, orientation: int, width: int, height: int) -> Quantisation:
+        """That of the picture turned by EXIF ``orientation``, which then is ``width`` x ``height``."""
+        across, down = self.subsampling
+        luma, chroma = self.luma, self.chroma
+        if orientation > 4:
+            across, down = down, across
+            luma, chroma = (tuple(table[i % 8 * 8 + i // 8] for i in range(64)) for table in (luma, chroma))
+        mirrored, flipped = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
+        offset = (width % (8 * across) if mirrored else 0, height % (8 * down) if flipped else 0)
+        return Quantisation(luma, chroma, (across, down), offset)
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """A decoded picture: upright samples, and what its file carried.
 
     ``samples`` is ``(height, width, channels + alpha)``; ``sha256`` is the digest of the source's bytes (for arrays: of
-    the samples).
+    the samples). ``jpeg`` says how a JPEG source was quantised.
     """
 
     samples: Samples
@@ -130,6 +160,7 @@ class Image:
     transfer: Transfer = field(default_factory=Transfer)
     notices: tuple[Notice, ...] = ()
     sha256: str = ""
+    jpeg: Quantisation | None = None
 
     @property
     def width(self) -> int:

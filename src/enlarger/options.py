@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,6 +23,14 @@ from enlarger.formats import format_named
 
 MIN_SCALE, MAX_SCALE = 1.0, 16.0
 SIZE_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+
+
+STYLES: dict[str, dict[str, Any]] = {
+    "faithful": {"resemblance": 100, "self_ensemble": True},
+    "natural": {"texture": 75},
+    "crisp": {"detail": 75},
+}
+"""Words for people who dislike numbers, and the dials they stand for."""
 
 
 def parse_bytes(value: Any) -> Any:
@@ -62,8 +71,20 @@ class Options(BaseModel):
     quality: int | None = Field(None, ge=1, le=100, description="Quality of JPEG, WebP (100: lossless), AVIF and DeepZoom tiles, 1 to 100.")
     allow_truncated: bool = Field(False, description="Take what decodes of a truncated source and say how much is missing.")
     sandbox: bool = Field(False, description="Decode in a process of its own, limited to 20 s and 1 GB: for pictures from strangers.")
-    resemblance: Literal[0] = Field(0, description="Closeness to the source, 0-100; only 0, the engine's raw answer, for now.")
-    verify: Literal["off"] = Field("off", description="Measure the result against the source; only off for now.")
+    resemblance: int = Field(50, ge=0, le=100, description="Closeness to the source: 0 the raw answer, 50 locked to it, 100 closest.")
+    detail: int = Field(50, ge=0, le=100, description="How much fine detail shows, above the source's own; 50 as the engine made it.")
+    texture: int = Field(50, ge=0, le=100, description="How much natural grain is restored where the result is too smooth; to 50 none.")
+    creativity: int | None = Field(None, ge=0, le=100, description="How much a generative engine may invent; others refuse it.")
+    style: Literal["faithful", "natural", "crisp"] | None = Field(
+        None, description="A word for the dials: faithful (closest, four passes), natural (texture 75), crisp (detail 75)."
+    )
+    self_ensemble: bool = Field(False, description="Mean of four passes over turned and inverted tiles: truer, four times as long.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Of everything random: the grain of texture.")
+    skip_flat: bool = Field(True, description="Resample flat areas instead of running the net on them.")
+    verify: Literal["off", "quick", "full"] = Field("quick", description="Measure the result against the source: off, quick or full.")
+    on_doubt: Literal["warn", "repair", "stop"] = Field(
+        "warn", description="Where verify has doubts: say so, blend doubtful regions toward the source, or write nothing."
+    )
     settings: dict[str, str] = Field(default_factory=dict, description="Settings of the engine itself, as --set NAME=VALUE.")
 
     @model_validator(mode="wrap")
@@ -98,10 +119,21 @@ class Options(BaseModel):
         except UsageError as error:
             raise ValueError(f"{error.message}; {error.hint}") from error
 
+    @model_validator(mode="after")
+    def _words_and_dials(self) -> Options:
+        """A style sets its dials; what was asked for beside it stays."""
+        if self.style is not None:
+            for name, value in STYLES[self.style].items():
+                if name not in self.model_fields_set:
+                    object.__setattr__(self, name, value)
+        if self.on_doubt != "warn" and self.verify == "off":
+            raise ValueError(f"on_doubt {self.on_doubt} needs verify; drop verify off")
+        return self
+
     @classmethod
     def of(cls, options: Options | None = None, **changes: Any) -> Options:
         """``options`` (or the defaults) with ``changes``, checked anew. Raises :class:`UsageError`."""
-        return cls(**{**(options.model_dump() if options is not None else {}), **changes})
+        return cls(**{**(options.model_dump(exclude_defaults=True) if options is not None else {}), **changes})
 
 
 def _usage_error(error: ValidationError) -> UsageError:
@@ -113,8 +145,31 @@ def _usage_error(error: ValidationError) -> UsageError:
         return UsageError("unknown option", hint=f"known options are {', '.join(Options.model_fields)}", subject=name)
     if first["type"] == "value_error":
         message = str(first["ctx"]["error"])
-    elif name in ("resemblance", "verify"):
-        message = f"only {'0' if name == 'resemblance' else 'off'} is supported by this version, not {first['input']!r}"
     else:
         message = f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {first['input']!r}"
     return UsageError(message, subject=flag)
+
+
+@dataclass(frozen=True, slots=True)
+class Dials:
+    """What an engine does not do itself: 0 to 100 each; 50 changes nothing, and resemblance 0 is the engine's raw answer."""
+
+    resemblance: int = 50
+    detail: int = 50
+    texture: int = 50
+    seed: int = 0
+
+    @property
+    def raw(self) -> bool:
+        """Whether the engine's answer is delivered as it is."""
+        return self.resemblance == 0 and not self.mixes
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the added part is weighed, for which the base is needed."""
+        return self.resemblance > 50 or self.detail != 50 or self.texture > 50
+
+    @property
+    def between(self) -> Dials:
+        """For all stages but the last: locked, if anything is."""
+        return Dials(resemblance=min(self.resemblance, 50))

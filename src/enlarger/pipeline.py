@@ -1,7 +1,7 @@
 """One picture: the steps in order. :class:`Enlarger` keeps engines warm between pictures; :func:`enlarge` is it used once.
 
-The walk: probe -> plan -> decode -> enlarge (once per stage) -> encode. Everything that can be refused is refused before the
-first pixel is enlarged.
+The walk: probe -> plan -> decode -> triage -> enlarge, lock and dials (once per stage) -> encode. Everything that can be refused is
+refused before the first pixel is enlarged.
 """
 
 from __future__ import annotations
@@ -24,20 +24,27 @@ from enlarger.engines import find, names
 from enlarger.engines.engine import Engine, EngineSpec, ModelSpec, PictureEngine, TileEngine
 from enlarger.errors import EngineError, OutputError, UsageError
 from enlarger.files.publish import Announce, check_output, clean_parts
-from enlarger.image import Header, Image, Samples
+from enlarger.image import Box, Header, Image, Samples
 from enlarger.journal import Ledger, Work, work_folder
-from enlarger.options import Options
+from enlarger.options import Dials, Options
 from enlarger.preflight import check_decoding, check_room
 from enlarger.progress import Cancel, OnProgress, Watch
+from enlarger.proof import Proof
 from enlarger.provenance import job_key, report_of
 from enlarger.report import Plan, Stage
 from enlarger.result import Result
 from enlarger.scratch import scratch
 from enlarger.steps import plan
 from enlarger.steps.decode import decode, probe
+from enlarger.steps.dials import deliver, repaired
 from enlarger.steps.encode import Target
 from enlarger.steps.enlarge import Tally, enlarge_by_picture, enlarge_by_tiles
+from enlarger.steps.ensemble import Ensemble
+from enlarger.steps.fit import fitted
+from enlarger.steps.flat import flat_map
+from enlarger.steps.plan import canvas_bits, dials_of
 from enlarger.steps.tiles import Grid
+from enlarger.steps.triage import Damage, damage
 
 if TYPE_CHECKING:
     from enlarger.steps.decode import Source
@@ -45,6 +52,10 @@ if TYPE_CHECKING:
 
 KEEP_FROM = 0.5
 """Seconds of enlarging from which finished tiles are kept on disk: each one kept waits for the disk several times."""
+
+
+REPAIRS = 2
+"""Times that doubtful regions are blended toward the source and measured again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,8 @@ class Job:
     picture: Image
     watch: Watch
     call: Call
+    dials: Dials
+    damage: Damage
     work: Work | None = None
     result: Result | None = None
 
@@ -148,19 +161,24 @@ class Enlarger:
         with scratch(call.scratch(planned)):
             picture = read(source, allow_truncated=options.allow_truncated)
         watch.add("decode", time.perf_counter() - started - watch.timings["plan"])
-        return Job(_kind(source), planned, options, picture, watch, call)
+        seen = time.perf_counter()
+        ailing = damage(picture)
+        watch.add("triage", time.perf_counter() - seen)
+        return Job(_kind(source), planned, options, picture, watch, call, dials_of(options, find(planned.stages[0].engine)), ailing)
 
     def run(self, job: Job) -> None:
         """The second third of :meth:`enlarge`: the engines. What is finished is kept in ``job.work``."""
         picture, planned, options, watch = job.picture, job.planned, job.options, job.watch
         if planned.output.path:
             target = Path(planned.output.path)
-            job.work = Work(work_folder(target, job.call.temp), job_key(picture, planned, options), fresh=job.call.fresh)
+            job.work = Work(work_folder(target, job.call.temp), job_key(picture, planned, options, job.dials), fresh=job.call.fresh)
         kept = job.work if worth_keeping(planned) else None
         with scratch(job.call.scratch(planned)):
-            samples, tally = self._stages(picture, planned, options, kept, watch)
-        report = report_of(picture, planned, options, tally, watch, job.work)
-        job.result = Result(samples, picture, job.kind, _target(planned), report)
+            samples, tally = self._stages(job, kept)
+            proof = Proof(picture, planned, options)
+            samples = self._proved(job, samples, proof)
+        report = report_of(picture, planned, options, tally, watch, job.work, proof.fidelity)
+        job.result = Result(samples, picture, job.kind, _target(planned), report, proof)
 
     def deliver(self, job: Job, *, announce: Announce | None = None) -> Result:
         """The last third of :meth:`enlarge`: the file, if there is to be one.
@@ -193,37 +211,71 @@ class Enlarger:
             check_room(planned, target, work_folder(target, call.temp) if target else None)
         return planned
 
-    def _stages(self, picture: Image, planned: Plan, options: Options, work: Work | None, watch: Watch) -> tuple[Samples, Tally]:
-        """Run all stages; the last canvas' samples, which encoding may still have to reduce."""
+    def _proved(self, job: Job, samples: Samples, proof: Proof) -> Samples:
+        """``samples``, verified here if no file will be, and repaired where doubtful if that is wanted."""
+        repair = job.options.on_doubt == "repair"
+        if not proof.wanted or (job.planned.output.path and not repair):
+            return samples
+        job.watch.step("verify")
+        size = job.planned.output.width, job.planned.output.height
+        bits = min(job.picture.header.bits, 16)
+        for left in reversed(range(REPAIRS + 1 if repair else 1)):
+            samples = fitted(samples, *size)
+            fidelity = proof.of(samples)
+            boxes = [Box(*region.box) for region in fidelity.regions if region.verdict != "pass"]
+            if not left or fidelity.verdict == "pass" or not boxes:
+                break
+            samples = repaired(samples, job.picture, job.damage, boxes, bits).samples()
+        job.watch.add("verify", proof.seconds)
+        return samples
+
+    def _stages(self, job: Job, work: Work | None) -> tuple[Samples, Tally]:
+        """Run all stages; the samples that are delivered, which encoding may still have to reduce."""
+        picture, stages, watch = job.picture, job.planned.stages, job.watch
         samples, total = picture.samples, Tally()
-        for number, stage in enumerate(planned.stages):
-            engine, model = self._engine(stage, options)
+        for number, stage in enumerate(stages):
             watch.stage(number)
-            last = number + 1 == len(planned.stages)
-            dtype = np.uint8 if last and picture.samples.dtype == np.uint8 and stage_is_exact(stage) else np.uint16
-            size = (stage.width * stage.scale, stage.height * stage.scale) if stage.scale else (stage.out_width, stage.out_height)
-            ledger = Ledger(work, number)
-            with Canvas(*size, picture.header.bands, dtype, file=work.canvas(number) if work else None) as canvas:
-                start = time.perf_counter()
-                if isinstance(engine, PictureEngine) and stage.scale == 0:
-                    tally = enlarge_by_picture(samples, engine, canvas, watch.tick, ledger=ledger)
-                else:
-                    grid = Grid(stage.width, stage.height, stage.columns, stage.rows, stage.halo, stage.feather)
-                    on_cpu = partial(self._on_cpu, stage, options)
-                    tally = enlarge_by_tiles(
-                        samples, picture.alpha, grid, model, _as_tile_engine(engine), canvas, watch.tick, ledger=ledger, fallback=on_cpu
-                    )
-                watch.add("enlarge", time.perf_counter() - start)
-                if not canvas.complete:
-                    raise EngineError("a part of the result was never written", hint="report this; it is a bug")
-                samples = canvas.samples()
+            last = number + 1 == len(stages)
+            start = time.perf_counter()
+            samples, tally = self._enlarged(job, number, samples, work)
+            watch.add("enlarge", time.perf_counter() - start)
             watch.add("engine", tally.engine_seconds)
             total.add(tally)
+            wished = job.dials if last else job.dials.between
+            if not wished.raw:
+                start = time.perf_counter()
+                watch.step("lock")
+                exact = fitted(samples, stage.out_width, stage.out_height)
+                bits = min(picture.header.bits, 16) if last else 16
+                samples = deliver(exact, picture, wished, job.damage, bits).samples()
+                watch.add("lock", time.perf_counter() - start)
         return samples, total
+
+    def _enlarged(self, job: Job, number: int, samples: Samples, work: Work | None) -> tuple[Samples, Tally]:
+        """One stage's answer, as large as its engine makes it."""
+        stage, picture, options = job.planned.stages[number], job.picture, job.options
+        engine, model = self._engine(stage, options)
+        dtype = np.uint8 if canvas_bits(job.planned, number, job.dials) == 8 else np.uint16
+        size = (stage.width * stage.scale, stage.height * stage.scale) if stage.scale else (stage.out_width, stage.out_height)
+        ledger = Ledger(work, number)
+        with Canvas(*size, picture.header.bands, dtype, file=work.canvas(number) if work else None) as canvas:
+            if isinstance(engine, PictureEngine) and stage.scale == 0:
+                tally = enlarge_by_picture(samples, engine, canvas, job.watch.tick, ledger=ledger)
+            else:
+                flat = flat_map(samples, picture.alpha, stage.halo, job.damage.noise) if options.skip_flat else None
+                grid = Grid(stage.width, stage.height, stage.columns, stage.rows, stage.halo, stage.feather)
+                on_cpu = partial(self._on_cpu, stage, options)
+                net = _as_tile_engine(engine, options)
+                tally = enlarge_by_tiles(
+                    samples, picture.alpha, grid, model, net, canvas, job.watch.tick, ledger=ledger, fallback=on_cpu, flat=flat
+                )
+            if not canvas.complete:
+                raise EngineError("a part of the result was never written", hint="report this; it is a bug")
+            return canvas.samples(), tally
 
     def _on_cpu(self, stage: Stage, options: Options) -> TileEngine:
         """The stage's model on the CPU: what a tile gets on which the device answered NaN or infinity."""
-        return _as_tile_engine(self._engine(stage.model_copy(update={"device": "cpu"}), options)[0])
+        return _as_tile_engine(self._engine(stage.model_copy(update={"device": "cpu"}), options)[0], options)
 
     def _engine(self, stage: Stage, options: Options) -> tuple[TileEngine | PictureEngine, ModelSpec]:
         """The opened engine for ``stage``, opened only once."""
@@ -280,11 +332,6 @@ def list_models(engine: str | None = None) -> list[ModelSpec]:
 # --- small parts ------------------------------------------------------------------------------------------------------
 
 
-def stage_is_exact(stage: Stage) -> bool:
-    """True when the engine's answer already has the stage's output size, so that nothing is reduced after it."""
-    return stage.scale == 0 or (stage.width * stage.scale, stage.height * stage.scale) == (stage.out_width, stage.out_height)
-
-
 def tidy(output: Path, temp: Path | None = None) -> None:
     """Remove what a run left that was killed after it had finished ``output``; not what another run has in its hands."""
     folder = work_folder(output, temp)
@@ -303,8 +350,9 @@ def worth_keeping(planned: Plan) -> bool:
     return sum(stage.seconds for stage in planned.stages) >= KEEP_FROM or 8 * max(pixels) > IN_MEMORY
 
 
-def _as_tile_engine(engine: TileEngine | PictureEngine) -> TileEngine:
-    return engine  # type: ignore[return-value]  # which of the two it is stands in its spec's scope
+def _as_tile_engine(engine: TileEngine | PictureEngine, options: Options) -> TileEngine:
+    net: TileEngine = engine  # type: ignore[assignment]  # which of the two it is stands in its spec's scope
+    return Ensemble(net) if options.self_ensemble else net
 
 
 def _settings(engine: Engine, options: Options) -> Any:

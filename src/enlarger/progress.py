@@ -13,7 +13,7 @@ from enlarger.report import Plan
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands. ``step`` is ``decode``, ``enlarge`` or ``encode``; ``done`` is the share (0 to 1) of all enlarging.
+    """Where a run stands. ``step`` is ``decode``, ``enlarge``, ``lock``, ``verify`` or ``encode``; ``done`` is the share (0 to 1) of all enlarging.
 
     ``tiles_done`` of ``tiles`` counts over all stages, ``megapixels_per_second`` is output made per second so far,
     ``seconds_left`` is a guess from the pace so far and ``None`` before there is one.
@@ -43,6 +43,7 @@ class Watch:
         self._shares = [cost / sum(costs) for cost in costs]
         self._counts = [s.tiles for s in planned.stages]
         self._stage, self._begun = 0, started
+        self._at = 0.0, 0
         self._found = 0.0  # share of the work that an earlier run did: it says nothing about the pace of this one
 
     def add(self, name: str, seconds: float) -> None:
@@ -59,14 +60,17 @@ class Watch:
         self.tick(0.0, 0, True)
 
     def step(self, name: str) -> None:
-        at_end = name == "encode"
-        self._tell(name, 1.0 if at_end else 0.0, sum(self._counts) if at_end else 0)
+        """``decode`` begins before all tiles and ``encode`` after them; what else there is, where the tiles stand."""
+        if name == "encode":
+            self._at = 1.0, sum(self._counts)
+        self._tell(name, *self._at)
 
     def tick(self, share: float, tiles: int, made: bool) -> None:
         done = sum(self._shares[: self._stage]) + share * self._shares[self._stage]
         if not made:
             self._found = done
-        self._tell("enlarge", done, sum(self._counts[: self._stage]) + tiles)
+        self._at = done, sum(self._counts[: self._stage]) + tiles
+        self._tell("enlarge", *self._at)
 
     def _tell(self, step: str, done: float, tiles: int) -> None:
         now = time.perf_counter()

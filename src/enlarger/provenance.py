@@ -11,21 +11,27 @@ from importlib import metadata
 from pathlib import Path
 
 from enlarger import __version__
+from enlarger.fidelity import Fidelity
 from enlarger.image import Image, Notice
 from enlarger.journal import Work
-from enlarger.options import Options
+from enlarger.options import Dials, Options
 from enlarger.progress import Watch
 from enlarger.report import Plan, Report, Reproduce, Tiles, Warning_
 from enlarger.steps import plan
 from enlarger.steps.enlarge import Tally
 
 
-def job_key(picture: Image, planned: Plan, options: Options) -> str:
+def job_key(picture: Image, planned: Plan, options: Options, dials: Dials) -> str:
     """Digest of all that can change a byte of the canvas: source, stages, settings, versions and processor."""
     facts = {
         "source": picture.sha256,
         "stages": [stage.model_dump(exclude={"seconds"}) for stage in planned.stages],
         "settings": options.settings,
+        "self_ensemble": options.self_ensemble,
+        "skip_flat": options.skip_flat,
+        # Dials work on finished canvases, but for those of all stages but the last, from which the next one starts.
+        "depths": [plan.canvas_bits(planned, i, dials) for i in range(len(planned.stages))],
+        "between": repr(dials.between) if len(planned.stages) > 1 else "",
         "allow_truncated": options.allow_truncated,
         "versions": {"enlarger": __version__, **libraries()},
         "machine": machine(),
@@ -33,7 +39,9 @@ def job_key(picture: Image, planned: Plan, options: Options) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def report_of(picture: Image, planned: Plan, options: Options, tally: Tally, watch: Watch, work: Work | None = None) -> Report:
+def report_of(
+    picture: Image, planned: Plan, options: Options, tally: Tally, watch: Watch, work: Work | None, fidelity: Fidelity | None
+) -> Report:
     """What was done, before there is a file."""
     source = plan.source_info(picture.header, picture.sha256)
     watch.total()
@@ -50,9 +58,12 @@ def report_of(picture: Image, planned: Plan, options: Options, tally: Tally, wat
             total=sum(s.tiles for s in planned.stages),
             done_before=tally.done_before,
             computed=tally.computed,
+            flat=tally.flat,
+            flat_pixels=tally.flat_pixels,
             split=tally.split,
             fallback=tally.fallback,
         ),
+        fidelity=fidelity,
         warnings=tuple(Warning_(code=n.code, message=n.message) for n in notices),
         timings=watch.timings,
         reproduce=Reproduce(

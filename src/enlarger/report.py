@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from enlarger.fidelity import Fidelity
+
 PLAN_SCHEMA = "enlarger.plan/1"
 REPORT_SCHEMA = "enlarger.report/1"
 
@@ -108,23 +110,17 @@ class Plan(Record):
 
 
 class Tiles(Record):
-    """Tiles of all stages: ``done_before`` were found on the canvas, ``flat`` were resampled, ``split`` did not fit
-    at first, ``fallback`` were made again on the CPU."""
+    """Tiles of all stages: ``done_before`` were found on the canvas, ``flat`` needed no net, ``split`` did not fit
+    at first, ``fallback`` were made again on the CPU. ``flat_pixels`` of the source were resampled
+    in tiles of this run."""
 
     total: int
     done_before: int = 0
     computed: int = 0
     flat: int = 0
+    flat_pixels: int = 0
     split: int = 0
     fallback: int = 0
-
-
-class Fidelity(Record):
-    """What verify measured; ``verdict`` is ``"not checked"`` when it did not run."""
-
-    verdict: str = "not checked"
-    measures: dict[str, Any] = Field(default_factory=dict)
-    regions: tuple[dict[str, Any], ...] = ()
 
 
 class Warning_(Record):
@@ -152,7 +148,7 @@ class Report(Record):
     plan: Plan
     tiles: Tiles
     triage: dict[str, Any] | None = None
-    fidelity: Fidelity = Fidelity()
+    fidelity: Fidelity | None = Field(None, description="What verify measured on what was delivered; null when it did not run.")
     warnings: tuple[Warning_, ...] = ()
     timings: dict[str, float] = Field(default_factory=dict, description="Seconds per step.")
     reproduce: Reproduce

@@ -8,9 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from enlarger.files.publish import Announce, check_output
 from enlarger.image import Image, Samples
 from enlarger.options import Options
+from enlarger.proof import Proof
 from enlarger.report import Plan, Report, Warning_
 from enlarger.steps import encode, plan
 from enlarger.steps.encode import Target, Written
@@ -22,12 +26,18 @@ class Result:
     Holds the pixels (in memory or in an unnamed file) until it is closed or dropped.
     """
 
-    def __init__(self, samples: Samples, source: Image, kind: str, target: Target, report: Report) -> None:
+    def __init__(self, samples: Samples, source: Image, kind: str, target: Target, report: Report, proof: Proof) -> None:
         self._samples = samples
         self._source = source
         self._kind = kind
         self._target = target
+        self._proof = proof
         self.report = report
+
+    @property
+    def invention(self) -> NDArray[np.float32] | None:
+        """The invention map: expected error of what was added, in 1/255, per source pixel or square of them; ``None`` unverified."""
+        return self._proof.invention
 
     @property
     def plan(self) -> Plan:
@@ -71,11 +81,12 @@ class Result:
             target = replace(target, quality=chosen.default_quality)
         chosen.check_fits(target.width, target.height, alpha=self._source.alpha)
         check_output(output, overwrite=overwrite, source=Path(self._source.header.name))
-        start = time.perf_counter()
-        written = encode.save(self._samples, target, self._source, output, overwrite=overwrite, announce=announce)
-        self._written(output, target, written, time.perf_counter() - start)
+        start, judged = time.perf_counter(), self._proof.seconds
+        judge = self._proof if self._proof.wanted else None
+        written = encode.save(self._samples, target, self._source, output, overwrite=overwrite, announce=announce, judge=judge)
+        self._written(output, target, written, time.perf_counter() - start, self._proof.seconds - judged)
 
-    def _written(self, output: Path, target: Target, written: Written, seconds: float) -> None:
+    def _written(self, output: Path, target: Target, written: Written, seconds: float, judged: float) -> None:
         info = self.report.output.model_copy(
             update={
                 "path": str(output),
@@ -86,7 +97,14 @@ class Result:
                 "sha256": written.sha256,
             }
         )
-        timings = {**self.report.timings, "encode": seconds}
-        timings["total"] = timings["total"] + seconds
+        had = self.report.timings
+        timings = {**had, "encode": seconds - judged, "verify": had.get("verify", 0.0) + judged, "total": had["total"] + seconds}
         notices = [*self.report.warnings, *(Warning_(code=n.code, message=n.message) for n in written.notices)]
-        self.report = self.report.model_copy(update={"output": info, "warnings": tuple(dict.fromkeys(notices)), "timings": timings})
+        self.report = self.report.model_copy(
+            update={
+                "output": info,
+                "fidelity": self._proof.fidelity,
+                "warnings": tuple(dict.fromkeys(notices)),
+                "timings": timings,
+            }
+        )

@@ -30,7 +30,7 @@ from enlarger import errors
 from enlarger.canvas import SOURCE_IN_MEMORY
 from enlarger.errors import DamagedImageError, EnlargerError, OutputError, SourceTooLargeError
 from enlarger.files.reader import Reader
-from enlarger.image import Header, Image, Metadata, Notice, Samples, Transfer
+from enlarger.image import Header, Image, Metadata, Notice, Quantisation, Samples, Transfer
 from enlarger.sandbox_child import OUT_OF_MEMORY, TRAILER, TRAILER_MARK
 from enlarger.scratch import SANDBOX, scratch_folder
 from enlarger.steps import decode as in_process
@@ -77,7 +77,7 @@ def decode(source: Source, *, allow_truncated: bool = False, limits: Limits | No
         kept = reply.metadata
         metadata = Metadata(kept.icc, kept.exif, kept.xmp, kept.iptc, kept.dpi)
         samples = _samples(out, reply, reader.name)
-        return Image(samples, reply.header, metadata, reply.transfer, reply.notices, reply.sha256)
+        return Image(samples, reply.header, metadata, reply.transfer, reply.notices, reply.sha256, reply.jpeg)
 
 
 def _is_file(source: object) -> bool:
@@ -131,6 +131,7 @@ class _Reply(BaseModel):
     transfer: Transfer = Transfer()
     notices: tuple[Notice, ...] = ()
     sha256: str = ""
+    jpeg: Quantisation | None = None
     dtype: str = "uint8"
     shape: tuple[int, int, int] = (0, 0, 0)
 

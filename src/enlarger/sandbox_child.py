@@ -122,6 +122,7 @@ def _described(image: Image) -> dict[str, Any]:
         "transfer": _fields(image.transfer),
         "notices": [_fields(notice) for notice in image.notices],
         "sha256": image.sha256,
+        "jpeg": None if image.jpeg is None else _fields(image.jpeg),
         "dtype": image.samples.dtype.name,
         "shape": image.samples.shape,
     }

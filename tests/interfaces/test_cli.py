@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image as Pillow
+from tests.pictures import pixels
 
 import enlarger
 from enlarger.interfaces import cli
@@ -18,9 +18,8 @@ FAST = ["--engine", "resample"]
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
     path = tmp_path / "photo.png"
-    Pillow.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8)).save(path)
+    Pillow.fromarray(pixels(12, 16)).save(path)
     return path
 
 
@@ -76,8 +75,9 @@ def test_json_prints_the_report_and_nothing_else(photo: Path, capsys: pytest.Cap
     assert json.loads(printed.out)["schema"] == "enlarger.report/1"
     assert (report.output.width, report.output.height) == (64, 48)
     assert report.output.bytes == photo.with_name("photo-4x.png").stat().st_size
-    assert report.fidelity.verdict == "not checked"
-    assert printed.err == ""
+    assert report.fidelity is not None
+    assert set(report.fidelity.measures) >= {"consistency", "colour"}
+    assert all(line.startswith("enlarger: ") for line in printed.err.splitlines())
 
 
 def test_the_command_of_the_report_gives_the_same_bytes(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +141,7 @@ def test_models_and_engines(capsys: pytest.CaptureFixture[str]) -> None:
         (["--scale", "nan"], 2, "enlarger: --scale: scale must be a number from 1 to 16"),
         (["--scale", "1000"], 2, "enlarger: --scale: scale must be a number from 1 to 16"),
         (["--scale", "abc"], 2, 'enlarger: Invalid value for --scale: unable to convert "abc" into float. Try enlarger --help.'),
-        (["--nonsense"], 2, "enlarger: Unknown option: --nonsense. Try enlarger --help."),
+        (["--nonsense"], 2, "enlarger: Unknown option: --nonsense. Did you mean --seed? Try enlarger --help."),
         (["--memory", "2XB"], 2, "enlarger: --memory: '2XB' is not an amount of memory; write 2GB or 500MB"),
         (["--quality", "0"], 2, "enlarger: --quality: input should be greater than or equal to 1, not 0"),
         (["--quality", "90"], 2, "enlarger: --quality: png is lossless and has no quality; drop it or choose jpeg, webp or avif"),
@@ -166,11 +166,19 @@ def test_bad_options_are_one_line_and_leave_nothing(
     assert list(photo.parent.iterdir()) == [photo]
 
 
-@pytest.mark.parametrize("words", [["--resemblance", "50"], ["--verify", "full"]])
-def test_what_comes_later_is_refused_not_ignored(words: list[str], photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(photo, *words) == 2
-    assert words[0] in capsys.readouterr().err
+def test_a_dial_that_no_engine_has_is_refused_not_ignored(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(photo, *FAST, "--creativity", "20") == 2
+    assert capsys.readouterr().err.startswith("enlarger: --creativity: not supported by resample")
     assert list(photo.parent.iterdir()) == [photo]
+
+
+def test_words_are_dials(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(photo, *FAST, "--crisp", "--json", "--output", photo.parent / "word.png") == 0
+    word = json.loads(capsys.readouterr().out)
+    assert run(photo, *FAST, "--detail", "75", "--json", "--output", photo.parent / "dial.png") == 0
+    assert word["output"]["sha256"] == json.loads(capsys.readouterr().out)["output"]["sha256"]
+    assert run(photo, *FAST, "--crisp", "--faithful") == 2
+    assert "choose one" in capsys.readouterr().err
 
 
 def test_bad_sources_are_one_line_with_status_4(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from enlarger.files import metadata as md
-from enlarger.image import Metadata, Notice
+from enlarger.image import Metadata, Notice, Quantisation
 
 MAX_STEPS = 200_000
 MAX_NOTICES = 20
@@ -23,7 +23,8 @@ class Carried:
 
     ``unsupported`` ends a sentence that begins with the format, and ``hint`` says what to do about it; ``least`` is how many
     bytes a file with this many pixels must have; ``at_once`` is how many bytes a decoder holds because the file comes in several
-    passes over the whole picture; ``raw`` is the kind of camera raw that poses as a TIFF.
+    passes over the whole picture; ``raw`` is the kind of camera raw that poses as a TIFF;
+    ``jpeg_rgb`` says that a JPEG holds RGB rather than YCbCr, ``quantisation`` how one is quantised, not yet turned upright.
     """
 
     exif: bytes | None = None
@@ -41,6 +42,8 @@ class Carried:
     unsupported: str = ""
     hint: str = "convert it to 16-bit RGB or grey first"
     raw: str = ""
+    jpeg_rgb: bool = False
+    quantisation: Quantisation | None = None
     notices: list[Notice] = field(default_factory=list)
 
     def note(self, code: str, message: str) -> None:

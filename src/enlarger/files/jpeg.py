@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from enlarger.files import metadata as md
 from enlarger.files.carried import MAX_STEPS, Carried, iptc_of_photoshop
 from enlarger.files.reader import Reader
+from enlarger.image import Quantisation
 
 XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
 ICC_MARK = b"ICC_PROFILE\0"
@@ -32,15 +33,27 @@ def jpeg_segments(reader: Reader) -> Iterator[tuple[int, int, int]]:
         at += 2 + length
 
 
+ZIGZAG = tuple(sorted(range(64), key=lambda i: (i // 8 + i % 8, i // 8 if (i // 8 + i % 8) % 2 else i % 8)))
+"""Where in rows of 8 the coefficients of a table stand, in the order of the file."""
+
+
 def scan_jpeg(reader: Reader, found: Carried) -> None:
     icc: dict[int, bytes] = {}
     xmp: list[bytes] = []
     photoshop = b""
     total = 0
+    tables: dict[int, tuple[int, ...]] = {}
+    components: list[tuple[int, int, int]] = []
     for marker, at, length in jpeg_segments(reader):
+        if marker == 0xDB:
+            tables.update(_tables(reader.read(at, length)))
+        if marker == 0xEE and reader.read(at, 5) == b"Adobe" and length >= 12:
+            found.jpeg_rgb = reader.read(at + 11, 1) == b"\0"
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             frame = reader.read(at, 5)
             found.size = int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")
+            body = reader.read(at + 6, 3 * min(reader.read(at + 5, 1)[0], 4))
+            components = [(body[i + 1] >> 4, body[i + 1] & 15, body[i + 2]) for i in range(0, len(body) - 2, 3)]
             if marker % 4 == 2:
                 found.at_once = _coefficients(found.size, reader.read(at + 5, min(length - 5, 13)))
             if marker < 0xC4:
@@ -66,6 +79,7 @@ def scan_jpeg(reader: Reader, found: Carried) -> None:
             found.gain_map = True
         elif marker == 0xED and mark.startswith(PHOTOSHOP_MARK) and len(photoshop) < md.MAX_EXIF:
             photoshop += reader.read(at + len(PHOTOSHOP_MARK), length - len(PHOTOSHOP_MARK))
+    found.quantisation = _quantisation(tables, components) if not found.jpeg_rgb else None
     if total > md.MAX_XMP:
         found.note("metadata-too-large", f"XMP of more than {md.MAX_XMP / 1e6:g} MB was dropped")
     elif xmp:
@@ -88,3 +102,34 @@ def _mpf_count(body: bytes) -> int:
     """Number of pictures that a multi-picture (CIPA DC-007) index names."""
     parsed = md.parse(body)
     return (md.integer(parsed.main.get(0xB001), parsed.order) or 1) if parsed else 1
+
+
+def _tables(body: bytes) -> dict[int, tuple[int, ...]]:
+    """Quantisation tables by number, in rows (T.81 B.2.4.1)."""
+    found, at = {}, 0
+    while at < len(body):
+        wide, number = body[at] >> 4, body[at] & 15
+        size = 128 if wide else 64
+        values = body[at + 1 : at + 1 + size]
+        if len(values) < size:
+            break
+        steps = [int.from_bytes(values[i : i + 2], "big") for i in range(0, 128, 2)] if wide else list(values)
+        table = [1] * 64
+        for place, step in zip(ZIGZAG, steps, strict=True):
+            table[place] = max(1, step)
+        found[number] = tuple(table)
+        at += 1 + size
+    return found
+
+
+def _quantisation(tables: dict[int, tuple[int, ...]], components: list[tuple[int, int, int]]) -> Quantisation | None:
+    """Of grey and YCbCr files whose tables came before the scan and whose chroma is sampled in whole pixels."""
+    if len(components) not in (1, 3) or any(number not in tables for _, _, number in components):
+        return None
+    luma = tables[components[0][2]]
+    if len(components) == 1:
+        return Quantisation(luma, luma)
+    (wide, high, _), (blue_wide, blue_high, chroma), red = components
+    if red != components[1] or 0 in (blue_wide, blue_high) or wide % blue_wide or high % blue_high:
+        return None
+    return Quantisation(luma, tables[chroma], (wide // blue_wide, high // blue_high))

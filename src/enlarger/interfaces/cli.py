@@ -17,8 +17,9 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import BeforeValidator
 
 import enlarger
+from enlarger.interfaces import judge
 from enlarger.interfaces.many import is_many, listed_on_stdin, run_batch
-from enlarger.interfaces.text import columns, describe, megabytes, summary, tile_text
+from enlarger.interfaces.text import columns, describe, doubts, megabytes, summary, tile_text
 
 if TYPE_CHECKING:
     # Only for annotations: it would load numpy, which --help can do without.
@@ -52,7 +53,8 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
         text = any(isinstance(m, BeforeValidator) for m in field.metadata)
         kind: object = str if text else field.annotation
         default = megabytes(field.default).replace(" ", "") if text else field.default
-        about = Parameter(help=field.description, negative="", show_default=field.default is not None and kind is not bool)
+        negative = f"--no-{name.replace('_', '-')}" if field.default is True else ""
+        about = Parameter(help=field.description, negative=negative, show_default=field.default is not None and kind is not bool)
         flags.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, about], default=default))
     plain = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     command.__signature__ = own.replace(parameters=[*plain, *flags])  # type: ignore[attr-defined]
@@ -80,6 +82,9 @@ def enlarge(
     include: Annotated[list[str] | None, Parameter(name="--include", negative="")] = None,
     exclude: Annotated[list[str] | None, Parameter(name="--exclude", negative="")] = None,
     stdin: Annotated[bool, Parameter(name="-", negative="", show_default=False)] = False,
+    faithful: Annotated[bool, Flag] = False,
+    natural: Annotated[bool, Flag] = False,
+    crisp: Annotated[bool, Flag] = False,
     null: Annotated[bool, Parameter(name=["--null", "-0"], negative="", show_default=False)] = False,
     **options: Any,
 ) -> None:
@@ -113,9 +118,20 @@ def enlarge(
         Of folders leave out what matches this glob; may be repeated.
     stdin
         Read paths from standard input, one per line.
+    faithful
+        As close to the source as can be: the same as --style faithful.
+    natural
+        Natural grain where the result would be too smooth: the same as --style natural.
+    crisp
+        More of the fine detail: the same as --style crisp.
     null
         Paths on standard input end in NUL bytes, as from find -print0.
     """
+    words = [word for word, said in (("faithful", faithful), ("natural", natural), ("crisp", crisp)) if said]
+    if len({*words, *([options["style"]] if options.get("style") else [])}) > 1:
+        raise enlarger.UsageError("choose one of faithful, natural and crisp", subject="--style")
+    if words:
+        options["style"] = words[0]
     asked = enlarger.Options.of(**options, settings=_settings(set_ or []))
     given: list[Path | str] = [*paths, *(listed_on_stdin(null=null) if stdin else [])]
     if jobs is not None or stdin or (paths and is_many(paths)):
@@ -149,10 +165,16 @@ def enlarge(
             result = tool.enlarge(path, target, overwrite=overwrite, progress=progress, temp=temp, fresh=fresh)
     for warning in () if quiet else result.report.warnings:
         sys.stderr.write(f"enlarger: note: {warning.message}\n")
+    for line in () if quiet else doubts(result.report.fidelity):
+        sys.stderr.write(f"enlarger: {line}\n")
     if json:
         _print(result.report.model_dump_json(indent=2, by_alias=True))
     elif not quiet:
         _print(summary(result.report))
+
+
+app.command(judge.verify)
+app.command(judge.compare)
 
 
 @app.command
@@ -272,7 +294,7 @@ def main(arguments: list[str]) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        app(arguments, exit_on_error=False, print_error=False, help_on_error=False)
+        status = app(arguments, exit_on_error=False, print_error=False, help_on_error=False)
     except enlarger.EnlargerError as error:
         return _fail(str(error), error.exit_status)
     except CycloptsError as error:
@@ -289,4 +311,4 @@ def main(arguments: list[str]) -> int:
         if os.environ.get("ENLARGER_DEBUG"):
             raise
         return _fail(f"a bug, please report it: {type(error).__name__}: {error} (ENLARGER_DEBUG=1 shows where)", BUG)
-    return 0
+    return status if isinstance(status, int) else 0

@@ -12,9 +12,17 @@ def summary(report: enlarger.Report) -> str:
         f"{source.width}x{source.height} -> {output.width}x{output.height}  {who(report.plan)}  "
         f"{duration(report.timings['total'])}  {output.path} ({megabytes(output.bytes or 0)})"
     )
+    if report.fidelity is not None:
+        line += f"  verified: {report.fidelity.verdict}"
     for other in report.plan.alternatives:
         line += f"  [--model {other.model} would take about {duration(other.seconds)}]"
     return line
+
+
+def doubts(fidelity: enlarger.Fidelity | None) -> list[str]:
+    """A line for each measure that did not pass."""
+    found = fidelity.measures.items() if fidelity is not None else ()
+    return [f"{name} {m.verdict}: {m.reason}" + (f" ({m.next_step})" if m.next_step else "") for name, m in found if m.verdict != "pass"]
 
 
 def who(plan: enlarger.Plan) -> str:
@@ -47,7 +55,9 @@ def describe(plan: enlarger.Plan) -> str:
 
 def tile_text(event: enlarger.Progress) -> str:
     """What stands behind a picture's bar: tiles, speed, time left."""
-    text = {"decode": "reading", "encode": "writing"}.get(event.step, f"tile {event.tiles_done}/{event.tiles}")
+    text = {"decode": "reading", "lock": "locking", "verify": "verifying", "encode": "writing"}.get(
+        event.step, f"tile {event.tiles_done}/{event.tiles}"
+    )
     if event.seconds_left is not None:
         text += f"  {event.megapixels_per_second:.2f} MP/s  {duration(event.seconds_left)} left"
     return text

@@ -252,7 +252,9 @@ def _read(reader: Reader, format: str, carried: Carried, fail_on: str, limit: in
         samples = canvas.samples()
     filled = done if limit is None else rows_before_zeros(samples[:end])
     metadata = _kept(carried, header, format, picture)
-    return Image(upright(samples, _turn(format, carried)), header, metadata, transfer, tuple(carried.notices)), filled
+    turn = _turn(format, carried)
+    jpeg = carried.quantisation and carried.quantisation.upright(turn, header.width, header.height)
+    return Image(upright(samples, turn), header, metadata, transfer, tuple(carried.notices), jpeg=jpeg), filled
 
 
 def _transfer(picture: Any, header: Header, carried: Carried) -> Transfer:

@@ -14,13 +14,13 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.codecs import deepzoom
-from enlarger.codecs.vips import open_picture, pyvips, reason, vips_of
+from enlarger.codecs.vips import each_rows, open_picture, pyvips, reason, vips_of
 from enlarger.errors import DiskFullError, EnlargerError, OutputError, OutputExistsError, UsageError
 from enlarger.files import metadata as md
 from enlarger.files import splice
@@ -31,6 +31,7 @@ from enlarger.formats import FORMATS, Format, format_named
 from enlarger.image import Image, Metadata, Notice, Samples, Transfer
 from enlarger.pixels.transfer import at_depth, float_table
 from enlarger.scratch import scratch_folder
+from enlarger.steps import fit
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -59,6 +60,18 @@ class Written:
     notices: tuple[Notice, ...]
 
 
+class Judge(Protocol):
+    """Who looks at a result before it is published; see :class:`enlarger.proof.Proof`."""
+
+    def begin(self) -> None: ...
+
+    def add(self, y: int, rows: Samples) -> None: ...
+
+    def finish(self, subject: str = "") -> object: ...
+
+    def of(self, samples: Samples, subject: str = "") -> object: ...
+
+
 # --- pixels ------------------------------------------------------------------------------------------------------------
 
 
@@ -71,22 +84,10 @@ def _picture(samples: Samples, target: Target, source: Image, *, alpha: bool) ->
     if width < target.width or height < target.height:
         raise ValueError(f"samples of {width} x {height} are smaller than the target, {target.width} x {target.height}")
     if (width, height) != (target.width, target.height):
-        exact = _reduced(picture, target, top, transparent=bands in (2, 4))
+        exact = fit.reduced(picture, target.width, target.height, top, transparent=bands in (2, 4))
     if bands in (2, 4) and not alpha:
         exact = exact.flatten(background=[top] * (bands - 1), max_alpha=top)
     return _at_bits(exact, top, target.bits, source.transfer)
-
-
-def _reduced(picture: Any, target: Target, top: int, *, transparent: bool) -> Any:
-    """Lanczos-3 by the exact factors of both axes, in float, with colour weighted by alpha so that no hidden colour leaks in."""
-    picture = picture.cast("float")
-    if transparent:
-        picture = picture.premultiply(max_alpha=top)
-    if picture.height != target.height:
-        picture = picture.reducev(picture.height / target.height, kernel="lanczos3")
-    if picture.width != target.width:
-        picture = picture.reduceh(picture.width / target.width, kernel="lanczos3")
-    return picture.unpremultiply(max_alpha=top) if transparent else picture
 
 
 def _at_bits(picture: Any, top: int, bits: int, transfer: Transfer) -> Any:
@@ -110,24 +111,35 @@ def _at_bits(picture: Any, top: int, bits: int, transfer: Transfer) -> Any:
 
 
 def save(
-    samples: Samples, target: Target, source: Image, path: Path, *, overwrite: bool = False, announce: Announce | None = None
+    samples: Samples,
+    target: Target,
+    source: Image,
+    path: Path,
+    *,
+    overwrite: bool = False,
+    announce: Announce | None = None,
+    judge: Judge | None = None,
 ) -> Written:
     """Write ``samples`` ``(h, w, bands)`` as ``target`` to ``path``, with the metadata of ``source``.
 
     ``samples`` larger than the target are reduced on the way. The file appears under its name whole and checked, or not
-    at all; ``announce`` is told once it is checked and safe on the disk, just before it gets that name.
+    at all; ``announce`` is told once it is checked and safe on the disk, just before it gets that name. ``judge`` sees the rows that
+    the file holds, decoded again, and may raise; of files that do not hold all that there was (without alpha, DeepZoom, floats), it
+    sees ``samples``.
 
     Raises :class:`OutputExistsError`, :class:`FormatLimitError`, :class:`DiskFullError`, :class:`OutputError`.
     """
     format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha, quality=target.quality)
     if target.format == "dz":
+        if judge is not None:
+            judge.of(reduced(samples, target, source), str(path))
         return _save_tiles(samples, target, source, path, overwrite=overwrite)
     part = part_name(path)
     with _translated(str(path)):
         fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
             try:
-                written = _write(fd, samples, target, source)
+                written = _write(fd, samples, target, source, judge)
                 os.fsync(fd)
             finally:
                 os.close(fd)
@@ -190,7 +202,7 @@ def _translated(subject: str) -> Iterator[None]:
         raise OutputError(f"the result could not be written ({why})", hint="choose another place or format", subject=subject) from error
 
 
-def _write(fd: int, samples: Samples, target: Target, source: Image) -> Written:
+def _write(fd: int, samples: Samples, target: Target, source: Image, judge: Judge | None = None) -> Written:
     """All but the name: pixels, metadata, check."""
     format = format_named(target.format)
     alpha = source.alpha and format.alpha
@@ -202,7 +214,10 @@ def _write(fd: int, samples: Samples, target: Target, source: Image) -> Written:
     _save_pixels(_tagged(picture, kept, format.name), fd, target, format, kept)
     splice.finish(fd, format.name, kept, len(front))
     with Reader("", fd=os.dup(fd)) as reader:
-        notices += _checked(reader, target, kept, picture)
+        whole = target.bits <= 16 and alpha == source.alpha
+        notices += _checked(reader, target, kept, picture, judge if whole else None)
+        if judge is not None and not whole:
+            judge.of(reduced(samples, dataclasses.replace(target, bits=min(target.bits, 16)), source))
         return Written(reader.size, reader.sha256(), tuple(notices))
 
 
@@ -274,7 +289,7 @@ def _save_pixels(picture: Any, fd: int, target: Target, format: Format, kept: Me
 # --- the check ---------------------------------------------------------------------------------------------------------
 
 
-def _checked(reader: Reader, target: Target, kept: Metadata, wanted: Any) -> list[Notice]:
+def _checked(reader: Reader, target: Target, kept: Metadata, wanted: Any, judge: Judge | None) -> list[Notice]:
     """Reopen what was written: size, depth, bands and every row must be there, or :class:`OutputError`; metadata that is
     not becomes notices.
     """
@@ -289,8 +304,13 @@ def _checked(reader: Reader, target: Target, kept: Metadata, wanted: Any) -> lis
     if seen != due or picture.bands not in right:
         is_now, should = (f"{w} x {h}, {d}-bit with {b} bands" for (w, h, d), b in ((seen, picture.bands), (due, bands)))
         raise OutputError(f"the written file is {is_now} instead of {should}: it was not kept", hint="choose another format")
-    # A mean asks for every pixel, and streams: strips asked for from outside would keep thousands of lines in memory.
-    picture.avg()
+    if judge is not None:
+        judge.begin()
+        each_rows(picture, judge.add)
+        judge.finish()
+    else:
+        # A mean asks for every pixel, and streams: strips asked for from outside would keep thousands of lines in memory.
+        picture.avg()
     return list(_lost(scan(reader, format).metadata(), kept, format.upper()))
 
 

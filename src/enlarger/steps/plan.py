@@ -14,9 +14,10 @@ from enlarger.engines.engine import Device, Engine, ModelSpec
 from enlarger.errors import EngineMissingError, OutOfMemoryError, UsageError
 from enlarger.formats import FORMATS, Format, format_named, format_of_suffix
 from enlarger.image import Header, enlarged_size
-from enlarger.options import Options
+from enlarger.options import Dials, Options
 from enlarger.report import Alternative, Estimate, OutputInfo, Plan, SourceInfo, Stage
 from enlarger.steps import tiles
+from enlarger.steps.ensemble import PASSES
 
 PATIENCE = 60.0
 """Seconds that ``auto`` lets a better net take on a CPU before it takes a light one."""
@@ -36,6 +37,12 @@ GPU_FACTOR = 0.02
 ENCODE = {"jpeg": (0.012, 0.35), "png": (0.06, 2.2), "webp": (0.35, 0.25), "tiff": (0.06, 2.4), "avif": (1.2, 0.2), "dz": (0.04, 0.5)}
 """Seconds per megapixel, and bytes per 8-bit pixel of a photograph, by output format."""
 
+LOCKING = 0.05
+"""Seconds per megapixel of the result that the colour lock takes."""
+
+FIELDS_LOCKED, FIELDS_MIXED = 4, 7
+"""Pictures of 32-bit floats and the source's size that the lock keeps, alone and with other dials."""
+
 NOT_STREAMED = {"webp": 17, "avif": 20}
 """Bytes of memory per output pixel of formats whose encoders hold the whole picture (measured at 16384 x 16384)."""
 
@@ -51,6 +58,9 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
     chosen = choose_format(header, options, output)
     chosen.check_fits(width, height, alpha=header.alpha, quality=options.quality)
     choice = _choose(header, options)
+    dials = dials_of(options, choice.engine)
+    if options.self_ensemble and options.style is None and choice.engine.spec.scope == "picture":
+        raise UsageError(f"not supported by {choice.engine.spec.name}", hint="a kernel does not err by turns", subject="--self-ensemble")
     stages = tuple(_stages(header, options, choice, (width, height)))
     bits = chosen.depth(header.bits)
     info = OutputInfo(
@@ -68,10 +78,28 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
         output=info,
         scale=options.scale,
         stages=stages,
-        estimate=_estimate(header, stages, info, choice),
+        estimate=_estimate(header, stages, info, choice, dials),
         alternatives=choice.alternatives,
         options=options.model_dump(exclude_defaults=True),
     )
+
+
+def dials_of(options: Options, engine: Engine | None = None) -> Dials:
+    """The dials that ``engine`` leaves to be carried out on its answer. Raises :class:`UsageError` for what nobody here can."""
+    native = engine.spec.dials if engine is not None else ()
+    if options.creativity is not None and "creativity" not in native:
+        name = engine.spec.name if engine is not None else "this engine"
+        raise UsageError(f"not supported by {name}", hint="only generative engines invent; drop it", subject="--creativity")
+    detail = 50 if "detail" in native else options.detail
+    return Dials(options.resemblance, detail, options.texture, options.seed)
+
+
+def canvas_bits(planned: Plan, number: int, dials: Dials) -> int:
+    """Depth of the canvas of a stage: 16 whenever anything follows before encoding, so that nothing is rounded twice."""
+    stage = planned.stages[number]
+    exact = stage.scale == 0 or (stage.width * stage.scale, stage.height * stage.scale) == (stage.out_width, stage.out_height)
+    last = number + 1 == len(planned.stages)
+    return 8 if last and exact and dials.raw and planned.source.bits == 8 else 16
 
 
 def source_info(header: Header, sha256: str = "") -> SourceInfo:
@@ -207,7 +235,7 @@ def _net_stage(choice: _Choice, model: ModelSpec, header: Header, options: Optio
             hint="raise --memory, choose a smaller --tile or a lighter model",
         ) from error
     tile_width, tile_height = grid.largest
-    passes = 2 if header.alpha else 1
+    passes = (2 if header.alpha else 1) * (len(PASSES) if options.self_ensemble else 1)
     return Stage(
         engine=choice.engine.spec.name,
         model=model.id,
@@ -278,25 +306,38 @@ def cpu_flags() -> frozenset[str]:
 # --- estimate ---------------------------------------------------------------------------------------------------------
 
 
-def _estimate(header: Header, stages: tuple[Stage, ...], output: OutputInfo, choice: _Choice) -> Estimate:
+def _estimate(header: Header, stages: tuple[Stage, ...], output: OutputInfo, choice: _Choice, dials: Dials) -> Estimate:
     """Seconds, peak memory and disk. Canvases are 16-bit while anything follows them, and stay until the job is done."""
     pixels = output.width * output.height
     rate, bytes_per_pixel = ENCODE[output.format]
     depth = 2 if header.bits > 8 else 1
     source = header.width * header.height * header.bands * depth
-    canvases = []
+    canvases: list[int] = []
+    nameless: list[int] = []
     for i, stage in enumerate(stages):
         wide, high = (stage.width * stage.scale, stage.height * stage.scale) if stage.scale else (stage.out_width, stage.out_height)
-        followed = i + 1 < len(stages) or (wide, high) != (stage.out_width, stage.out_height)
-        canvases.append(wide * high * header.bands * (2 if followed else depth))
-    # A result without a file keeps what is small in memory; a source is read from memory or, when large, from a file.
-    on_disk = [n for n in canvases if output.path is not None or n > IN_MEMORY] + [n for n in (source,) if n > SOURCE_IN_MEMORY]
+        exact, last = (wide, high) == (stage.out_width, stage.out_height), i + 1 == len(stages)
+        canvases.append(wide * high * header.bands * (depth if last and exact and dials.raw else 2))
+        if not dials.raw:
+            ready = stage.out_width * stage.out_height * header.bands
+            # The locked stage, what it was fitted to before, and a mixture that is locked again.
+            nameless += [ready * (depth if last else 2), *([] if exact else [2 * ready]), *([4 * ready] if last and dials.mixes else [])]
+    if not dials.raw:
+        nameless += [4 * header.width * header.height * header.channels] * (FIELDS_MIXED if dials.mixes else FIELDS_LOCKED)
+    # Canvases of tiles are files where there will be a file; what else is large is a file without a name.
+    on_disk = [n for n in canvases if output.path is not None or n > IN_MEMORY]
+    on_disk += [n for n in nameless if n > IN_MEMORY] + [n for n in (source,) if n > SOURCE_IN_MEMORY]
     models = {m.id: m for m in choice.models}
     nets = [models[s.model].memory_fixed + s.tile_width * s.tile_height * models[s.model].memory_per_pixel for s in stages if s.scale]
-    most = max(BASE_MEMORY + header.at_once, *nets, 0)
+    locking = 0.0 if dials.raw else LOCKING * (4 if dials.mixes else 1)
     return Estimate(
-        seconds=sum(s.seconds for s in stages) + pixels / 1e6 * rate + 0.3,
-        memory=most + source + sum(canvases) - sum(on_disk) + pixels * NOT_STREAMED.get(output.format, 0),
+        seconds=sum(s.seconds for s in stages) + pixels / 1e6 * (rate + locking) + 0.3,
+        memory=max(BASE_MEMORY + header.at_once, *nets, 0)
+        + source
+        + sum(canvases)
+        + sum(nameless)
+        - sum(on_disk)
+        + pixels * NOT_STREAMED.get(output.format, 0),
         disk_temporary=sum(on_disk),
         disk_output=math.ceil(pixels * bytes_per_pixel * output.bits / 8),
     )

@@ -1,0 +1,95 @@
+"""Proof: verify, run on what is delivered while it is being checked or encoded, and what follows from its verdict."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enlarger.errors import DoubtError
+from enlarger.fidelity import Fidelity
+from enlarger.image import Image, Samples
+from enlarger.options import Options
+from enlarger.report import Plan
+from enlarger.steps.tiles import edge
+from enlarger.steps.verify import Verifier
+
+STRIP = 2**21
+"""Samples that are handed over at a time."""
+
+
+class Proof:
+    """Judges one result, strip by strip; may be begun again for another version of it.
+
+    ``seconds`` is the time spent in it, ``fidelity`` and ``invention`` (see :meth:`Verifier.invention_map`) are there once it is finished.
+    """
+
+    def __init__(self, source: Image, planned: Plan, options: Options) -> None:
+        self.seconds = 0.0
+        self.fidelity: Fidelity | None = None
+        self.invention: NDArray[np.float32] | None = None
+        self._source, self._planned, self._options = source, planned, options
+        self._verifier: Verifier | None = None
+
+    @property
+    def wanted(self) -> bool:
+        return self._options.verify != "off"
+
+    def begin(self) -> None:
+        out = self._planned.output
+        mode: Literal["quick", "full"] = "full" if self._options.verify == "full" else "quick"
+        self._verifier = Verifier(self._source, out.width, out.height, mode=mode, tile_lines=tile_lines(self._planned))
+
+    def add(self, y: int, rows: Samples) -> None:
+        """The next rows of the result, ``(n, width, bands) uint8`` or ``uint16``; bands that the source lacks are left out."""
+        assert self._verifier is not None
+        start = time.perf_counter()
+        self._verifier.add(y, _like(rows, self._source))
+        self.seconds += time.perf_counter() - start
+
+    def finish(self, subject: str = "") -> Fidelity:
+        """The verdict. Raises :class:`DoubtError` when doubt is to stop the job and there is some."""
+        assert self._verifier is not None
+        start = time.perf_counter()
+        self.fidelity = self._verifier.finish()
+        self.invention = self._verifier.invention_map()
+        self._verifier = None
+        self.seconds += time.perf_counter() - start
+        if self._options.on_doubt == "stop" and self.fidelity.verdict != "pass":
+            raise doubt(self.fidelity, subject)
+        return self.fidelity
+
+    def of(self, samples: Samples, subject: str = "") -> Fidelity:
+        """The verdict on samples of the delivered size."""
+        self.begin()
+        step = max(1, STRIP // (samples.shape[1] * samples.shape[2]))
+        for y in range(0, samples.shape[0], step):
+            self.add(y, samples[y : y + step])
+        return self.finish(subject)
+
+
+def doubt(fidelity: Fidelity, subject: str) -> DoubtError:
+    """What is said when doubt stops a job: the gravest measure, and what to do."""
+    name, worst = next((n, m) for n, m in fidelity.measures.items() if m.verdict == fidelity.verdict)
+    hint = worst.next_step or "look at it with --on-doubt warn"
+    return DoubtError(f"{fidelity.verdict}: {name}: {worst.reason}", hint=hint, subject=subject)
+
+
+def _like(rows: Samples, source: Image) -> Samples:
+    """``rows`` with the bands of ``source`` only: formats without grey hold it three times, and may leave out opaque alpha."""
+    bands = rows.shape[2]
+    colour = list(range(source.channels))
+    return rows[..., [*colour, bands - 1]] if source.alpha and bands in (2, 4) else rows[..., colour] if bands > len(colour) else rows
+
+
+def tile_lines(planned: Plan) -> tuple[list[int], list[int]]:
+    """Where, in pixels of the result, tiles of any stage meet: x and y."""
+    across: set[int] = set()
+    down: set[int] = set()
+    for stage in planned.stages:
+        if stage.scale:
+            across |= {round(edge(stage.width, stage.columns, k) * planned.output.width / stage.width) for k in range(1, stage.columns)}
+            down |= {round(edge(stage.height, stage.rows, k) * planned.output.height / stage.height) for k in range(1, stage.rows)}
+    return sorted(across), sorted(down)

@@ -1,0 +1,250 @@
+"""The dials: what is delivered, as a mixture of what the engine answered and what the source vouches for.
+
+With ``y0`` the engine's answer, ``y1 = y0 + U(z)`` the locked one and ``b = U(x_b)`` the base, for which ``D(b) = D(y1)``, the added part
+``a = y1 - b`` is what reducing does not see. So any multiple of it may be taken without moving colour or structure:
+
+- resemblance from 0 to 50: ``y0 + t U(z)``, ``t`` from 0 to 1; from 50 to 100: ``b + w a``, where ``w`` falls where more was added than the
+  source's spectrum foretells;
+- detail: ``b + g w a``, ``g`` from 0 (at 0) over 1 (at 50) to 2 (at 100), unless the engine has a native dial;
+- texture above 50: seeded grain where the source is textured and less was added than its spectrum foretells.
+
+What clipping and the unevenness of ``w`` break of ``D(y) = x'`` is locked once more. Where the source is flat, exactly so, the
+result is; where it is neutral, the result is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from enlarger.canvas import Canvas
+from enlarger.image import Box, Image, Samples
+from enlarger.options import Dials
+from enlarger.pixels.bands import window_mean
+from enlarger.pixels.grain import grain
+from enlarger.pixels.scaling import Planes, Sizes, planes_of
+from enlarger.pixels.spectrum import WINDOW, cell_edges, cell_means, foretold, luma, octaves, textured
+from enlarger.steps import lock
+from enlarger.steps.enlarge import quantise
+from enlarger.steps.triage import Damage
+
+STRIP = 2**20
+"""Samples of the result, about, that are made at once."""
+
+RELOCKS = 2
+"""Rounds of locking after a mixture was clipped."""
+
+BLEND = 16
+"""Pixels of the result over which a repaired region passes into what is around it."""
+
+CLIPPED = 0.005
+"""Share of clipped samples from which what clipping took away is locked once more."""
+
+EXACT = 2
+"""Source pixels around one that must be flat, or neutral, for the result to be exactly so: what U reaches."""
+
+EDGE = 2 * (2**2 - 1) + 4
+"""Source pixels around a block that decide on its energies."""
+
+
+def deliver(enlarged: Samples, picture: Image, dials: Dials, damage: Damage, bits: int) -> Canvas:
+    """The result, on a canvas of ``uint8`` (``bits`` 8) or ``uint16``, from what the engine answered for ``picture``.
+
+    ``enlarged`` is ``(h', w', bands)``, stored samples of the final size; alpha passes through.
+    """
+    # Each product is small: threads of BLAS would mostly wait for each other, and for whoever else uses the processor.
+    with threadpool_limits(1, "blas"):  # type: ignore[no-untyped-call]
+        mix = _Mix(enlarged, picture, dials, damage)
+        final = np.uint8 if bits == 8 else np.uint16
+        # Below 50 the engine's colours are wanted back in part, so there is nothing to lock again.
+        relocks = RELOCKS if dials.mixes and dials.resemblance >= 50 else 0
+        canvas = mix.written(mix.strips(), np.uint16 if relocks else final)
+        for left in reversed(range(relocks)):
+            canvas = mix.written(mix.relocked(canvas.samples()), np.uint16 if left else final)
+        if mix.clipped > CLIPPED * enlarged.size and not dials.mixes and dials.resemblance >= 50:
+            mix.lock_clipped(canvas.samples())
+            canvas = mix.written(mix.strips(), final)
+        return canvas
+
+
+def repaired(delivered: Samples, picture: Image, damage: Damage, boxes: list[Box], bits: int) -> Canvas:
+    """``delivered`` with ``boxes`` of it blended into the base, which the source vouches for."""
+    with threadpool_limits(1, "blas"):  # type: ignore[no-untyped-call]
+        mix = _Mix(delivered, picture, Dials(resemblance=100), damage)
+        return mix.written(mix.blended(boxes), np.uint8 if bits == 8 else np.uint16)
+
+
+Strips = Iterator[tuple[Box, Planes]]
+
+
+class _Mix:
+    """What strips of the result are mixed from: fields of the source's size, and the engine's answer."""
+
+    def __init__(self, enlarged: Samples, picture: Image, dials: Dials, damage: Damage) -> None:
+        height, width, _ = enlarged.shape
+        self.enlarged, self.picture, self.dials = enlarged, picture, dials
+        self.channels = picture.channels
+        self.clipped = 0
+        self.sizes = Sizes(picture.width, picture.height, width, height)
+        reduced = lock.on(lock.reduce(enlarged, self.sizes, self.channels))
+        self.wanted = lock.target(picture, reduced, damage)
+        self.z = self._solved(lambda box: self.wanted(box) - reduced(box))
+        if dials.mixes:
+            self.base = self._solved(self.wanted)
+            self.weight, self.grain = self._maps(damage)
+
+    def _solved(self, wanted: lock.Field) -> lock.Field:
+        return lock.on(lock.solve(wanted, self.sizes, self.channels))
+
+    # --- maps of the source's size ---
+
+    def _maps(self, damage: Damage) -> tuple[lock.Field, lock.Field]:
+        """How much of the added part is taken, and the amplitude of the grain, ``(1, h, w)`` each."""
+        size = self.sizes.width, self.sizes.height
+        added = lock.on(self._added_energy())
+        weight, amplitude = (Canvas(*size, 1, np.float32) for _ in range(2))
+        for core in lock.cores(*size):
+            box = lock.grown(core, EDGE, *size)
+            source = self.wanted(box)
+            first, second = octaves(source, damage.noise)
+            due, own = foretold(first, second), window_mean(added(box), WINDOW)
+            pull = np.float32(max(0, self.dials.resemblance - 50) / 50)
+            kept = 1 - pull * (1 - np.sqrt(np.minimum(1, due / np.maximum(own, np.float32(1e-9)))))
+            missing = np.maximum(due - own * kept**2, 0) * textured(source, first)
+            strength = np.float32(max(0, self.dials.texture - 50) / 50)
+            weight.write(core, lock.cut(kept, box, core).transpose(1, 2, 0))
+            amplitude.write(core, lock.cut(np.sqrt(strength * missing), box, core).transpose(1, 2, 0))
+        return lock.on(weight), lock.on(amplitude)
+
+    def _added_energy(self) -> Canvas:
+        """Mean square of the added part's luma per source pixel, on a float32 canvas."""
+        canvas = Canvas(self.sizes.width, self.sizes.height, 1, np.float32)
+        columns = cell_edges(self.sizes.width, self.sizes.out_width, 0, self.sizes.width)
+        for first, last, box in self._strips():
+            own, base = self._locked(box), self.enlarge(self.base, box)
+            rows = cell_edges(self.sizes.height, self.sizes.out_height, first, last)
+            means = cell_means(luma(own - base) ** 2, rows, columns)
+            canvas.write(Box(0, first, self.sizes.width, last - first), means.transpose(1, 2, 0))
+        return canvas
+
+    # --- strips of the result ---
+
+    def _strips(self) -> Iterator[tuple[int, int, Box]]:
+        """Strips of the result that hold whole source rows: these rows, and the box."""
+        sizes = self.sizes
+        step = max(1, STRIP * sizes.height // (sizes.out_width * sizes.out_height))
+        for first in range(0, sizes.height, step):
+            last = min(first + step, sizes.height)
+            top, bottom = (int(edge) for edge in cell_edges(sizes.height, sizes.out_height, first, last)[[0, -1]])
+            yield first, last, Box(0, top, sizes.out_width, bottom - top)
+
+    def enlarge(self, field: lock.Field, box: Box) -> Planes:
+        """``box`` of U of a field."""
+        below = self.sizes.below(box)
+        return self.sizes.enlarged(field(below), (below.x, below.y), box)
+
+    def _locked(self, box: Box, strength: float = 1.0) -> Planes:
+        own = planes_of(self.enlarged[box.y : box.bottom], self.channels)
+        if strength:
+            own += np.float32(strength) * self.enlarge(self.z, box)
+        return own
+
+    def strips(self) -> Strips:
+        """The mixture, before it is clipped."""
+        strength = min(self.dials.resemblance, 50) / 50
+        for _, _, box in self._strips():
+            if not self.dials.mixes:
+                yield box, self._locked(box, strength)
+                continue
+            base = self.enlarge(self.base, box)
+            added = self._locked(box) - base
+            added *= np.float32(self.dials.detail / 50) * self.enlarge(self.weight, box)
+            if strength < 1:
+                added -= np.float32(1 - strength) * self.enlarge(self.z, box)
+            if self.dials.texture > 50:
+                amplitude = np.maximum(self.enlarge(self.grain, box), 0)
+                factor = self.sizes.out_width / self.sizes.width
+                added += amplitude * grain(self.dials.seed, box.width, box.y, box.bottom, factor)
+            yield box, base + added
+
+    def relocked(self, mixed: Samples) -> Strips:
+        """What is missing of ``D(y) = x'`` in a clipped mixture, added to it."""
+        reduced = lock.on(lock.reduce(mixed, self.sizes, self.channels))
+        z = self._solved(lambda box: self.wanted(box) - reduced(box))
+        for _, _, box in self._strips():
+            yield box, planes_of(mixed[box.y : box.bottom], self.channels) + self.enlarge(z, box)
+
+    def blended(self, boxes: list[Box]) -> Strips:
+        """What was delivered, and the base in ``boxes``, with a climb of :data:`BLEND` pixels around them."""
+        for _, _, box in self._strips():
+            own = planes_of(self.enlarged[box.y : box.bottom], self.channels)
+            share = np.zeros((box.height, box.width), np.float32)
+            y, x = np.arange(box.y, box.bottom), np.arange(box.width)
+            for place in boxes:
+                far_y = np.maximum(np.maximum(place.y - y, y - place.bottom + 1), 0)
+                far_x = np.maximum(np.maximum(place.x - x, x - place.right + 1), 0)
+                near = 1 - np.maximum(far_y[:, None], far_x[None]) / np.float32(BLEND)
+                np.maximum(share, near, out=share, casting="same_kind")
+            if share.any():
+                own += share * (self.enlarge(self.base, box) - own)
+            yield box, own
+
+    def lock_clipped(self, delivered: Samples) -> None:
+        """Raise and lower ``z`` by what is missing of ``D(y) = x'`` in what was delivered with it."""
+        reduced, z = lock.on(lock.reduce(delivered, self.sizes, self.channels)), self.z
+        more = self._solved(lambda box: self.wanted(box) - reduced(box))
+        self.z = lambda box: z(box) + more(box)
+
+    def written(self, strips: Strips, dtype: type[np.uint8] | type[np.uint16]) -> Canvas:
+        """Strips on a canvas, with alpha beside them, and exact where they must be."""
+        height, width, bands = self.enlarged.shape
+        canvas = Canvas(width, height, bands, dtype)
+        for box, planes in strips:
+            self.clipped += int(np.count_nonzero(np.abs(planes - np.float32(0.5)) > np.float32(0.5 + 1 / 255)))
+            tile = self._exact(planes, box).transpose(1, 2, 0)
+            if bands > self.channels:
+                alpha = planes_of(self.enlarged[box.y : box.bottom, :, -1:], 1)
+                tile = np.concatenate((tile, alpha.transpose(1, 2, 0)), axis=2)
+            canvas.write(box, quantise(tile, canvas.dtype))
+        return canvas
+
+    def _exact(self, planes: Planes, box: Box) -> Planes:
+        """Where the source is flat its own value, where it is neutral the mean of all channels."""
+        below = self.sizes.below(box)
+        y, bottom = max(0, below.y - EXACT), min(self.sizes.height, below.bottom + EXACT)
+        source = self.picture.samples[y:bottom, :, : self.channels]
+        rows = np.arange(box.y, box.bottom) * self.sizes.height // self.sizes.out_height - y
+        columns = np.arange(box.width) * self.sizes.width // self.sizes.out_width
+        if self.channels == 3:
+            neutral = _all_around(np.ptp(source, axis=2) == 0)
+            if neutral.any():
+                where = neutral[rows][:, columns]
+                planes[:, where] = planes[:, where].mean(0)
+        flat = _all_around(_same_around(source))
+        if flat.any():
+            where = flat[rows][:, columns]
+            own = source[rows][:, columns][where]
+            planes[:, where] = own.T / np.float32(np.iinfo(source.dtype).max)
+        return planes
+
+
+def _same_around(source: Samples) -> NDArray[np.bool_]:
+    """Whether a pixel equals its neighbours to the right and below."""
+    same: NDArray[np.bool_] = np.ones(source.shape[:2], np.bool_)
+    same[:-1] &= (source[1:] == source[:-1]).all(2)
+    same[:, :-1] &= (source[:, 1:] == source[:, :-1]).all(2)
+    return same
+
+
+def _all_around(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where all pixels within :data:`EXACT` are set; beyond the border counts as set."""
+    for axis in (0, 1):
+        pad = [(0, 0), (0, 0)]
+        pad[axis] = (EXACT, EXACT)
+        padded = np.pad(mask, pad, constant_values=True)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * EXACT + 1, axis=axis)
+        mask = np.asarray(windows.all(-1))
+    return mask
