@@ -80,7 +80,7 @@ class Options(BaseModel):
     )
     self_ensemble: bool = Field(False, description="Mean of four passes over turned and inverted tiles: truer, four times as long.")
     seed: int = Field(0, ge=0, lt=2**63, description="Of everything random: the grain of texture.")
-    skip_flat: bool = Field(True, description="Resample flat areas instead of running the net on them.")
+    skip_flat: bool = Field(True, description="Resample flat areas instead of running the net on them, where the colours are locked.")
     verify: Literal["off", "quick", "full"] = Field("quick", description="Measure the result against the source: off, quick or full.")
     on_doubt: Literal["warn", "repair", "stop"] = Field(
         "warn", description="Where verify has doubts: say so, blend doubtful regions toward the source, or write nothing."

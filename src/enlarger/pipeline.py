@@ -262,7 +262,7 @@ class Enlarger:
             if isinstance(engine, PictureEngine) and stage.scale == 0:
                 tally = enlarge_by_picture(samples, engine, canvas, job.watch.tick, ledger=ledger)
             else:
-                flat = flat_map(samples, picture.alpha, stage.halo, job.damage.noise) if options.skip_flat else None
+                flat = flat_map(samples, picture.alpha, stage.halo, job.damage.noise) if options.skip_flat and job.dials.resemblance >= 50 else None
                 grid = Grid(stage.width, stage.height, stage.columns, stage.rows, stage.halo, stage.feather)
                 on_cpu = partial(self._on_cpu, stage, options)
                 net = _as_tile_engine(engine, options)

@@ -28,7 +28,7 @@ def job_key(picture: Image, planned: Plan, options: Options, dials: Dials) -> st
         "stages": [stage.model_dump(exclude={"seconds"}) for stage in planned.stages],
         "settings": options.settings,
         "self_ensemble": options.self_ensemble,
-        "skip_flat": options.skip_flat,
+        "skip_flat": options.skip_flat and dials.resemblance >= 50,
         # Dials work on finished canvases, but for those of all stages but the last, from which the next one starts.
         "depths": [plan.canvas_bits(planned, i, dials) for i in range(len(planned.stages))],
         "between": repr(dials.between) if len(planned.stages) > 1 else "",

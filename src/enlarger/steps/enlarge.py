@@ -1,9 +1,9 @@
 """Enlarge: walks the tiles of one stage, calls the engine, and leaves no pixel of the canvas unwritten.
 
 What engines need not know is done here, once: padding to the size rules of a net, grey as three equal channels, alpha,
-feathered overlaps, splitting a tile that does not fit into memory, checks of what the engine answered, and going on where a
-killed run stopped. A tile's pixels depend on the source, the grid and the model alone, never on which tiles were made in
-this run: that is why a resumed run gives the same bytes.
+feathered overlaps, sparing the net what is flat, splitting a tile that does not fit into memory, checks of what the engine
+answered, and going on where a killed run stopped. A tile's pixels depend on the source, the grid and the model alone, never
+on which tiles were made in this run: that is why a resumed run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,10 @@ from enlarger.engines.engine import ModelSpec, PictureEngine, TileEngine
 from enlarger.errors import EngineError, OutOfMemoryError
 from enlarger.image import Box, Samples, Tile, to_float
 from enlarger.journal import Done, Ledger
+from enlarger.pixels.scaling import Sizes
 from enlarger.steps import tiles
+from enlarger.steps.blend import Blender, Pieces
+from enlarger.steps.flat import FlatMap, Part
 from enlarger.steps.tiles import Grid
 
 SMALLEST_SPLIT = 32
@@ -30,10 +33,16 @@ SMALLEST_SPLIT = 32
 
 @dataclass(slots=True)
 class Tally:
-    """What happened during a stage; ``engine_seconds`` is the time spent inside the engine."""
+    """What happened during a stage.
+
+    ``flat`` counts tiles made without the net, ``flat_pixels`` the source pixels that it was spared in tiles made in this run;
+    ``engine_seconds`` is the time spent inside the engine.
+    """
 
     done_before: int = 0
     computed: int = 0
+    flat: int = 0
+    flat_pixels: int = 0
     split: int = 0
     fallback: int = 0
     engine_seconds: float = 0.0
@@ -63,19 +72,20 @@ def enlarge_by_tiles(
     *,
     ledger: Ledger | None = None,
     fallback: Callable[[], TileEngine] | None = None,
+    flat: FlatMap | None = None,
 ) -> Tally:
     """Enlarge ``samples`` (``(h, w, c)``, the last band alpha if ``alpha``) onto ``canvas``, tile by tile.
 
     ``canvas`` must be ``model.scale`` times as wide and high as ``samples`` and have the same bands. Tiles that ``ledger``
     knows and whose samples on the canvas are still sound are not made again. ``fallback`` opens the engine that does a tile
-    again when ``engine`` answered NaN or infinity. Raises :class:`OutOfMemoryError` when even the smallest tile does not
-    fit, :class:`EngineError` when an answer is not what the protocol says.
+    again when ``engine`` answered NaN or infinity. What ``flat`` calls flat is resampled. Raises :class:`OutOfMemoryError`
+    when even the smallest tile does not fit, :class:`EngineError` when an answer is not what the protocol says.
     """
     ledger = ledger or Ledger(None, 0)
     tally = Tally()
-    caller = _Caller(samples, alpha, grid, model, engine, fallback, ledger.done(), tally)
-    blender = _Blender(grid, model.scale, caller)
-    total, seen = sum(t.read.area for t in grid), 0
+    caller = _Caller(samples, alpha, grid, model, engine, fallback, flat, ledger.done(), tally)
+    blender = Blender(grid, model.scale, lambda tile: caller.answer(tile)[0])
+    total, seen = sum(_work(t, flat) for t in grid), 0.0
     for tile in grid:
         box = tile.owned.scaled(model.scale)
         found = _sound(canvas, box, ledger, tile.index)
@@ -86,9 +96,11 @@ def enlarge_by_tiles(
             answer, how = caller.answer(tile)
             _write(canvas, box, blender.owned(tile, answer), ledger, tile.index, how)
             tally.computed += 1
+            tally.flat += how.flat
+            tally.flat_pixels += how.spared
             tally.split += len(how.split)
             tally.fallback += how.fallback
-        seen += tile.read.area
+        seen += _work(tile, flat)
         tick(seen / total, tile.index + 1, not found)
     return tally
 
@@ -115,10 +127,17 @@ def enlarge_by_picture(samples: Samples, engine: PictureEngine, canvas: Canvas, 
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """How a tile came about: what must be done again to get the same pixels."""
+    """How a tile came about: what must be done again to get the same pixels, and what the net was spared."""
 
     split: tuple[Box, ...] = ()
     fallback: bool = False
+    flat: bool = False
+    spared: int = 0
+
+
+def _work(tile: tiles.Tile, flat: FlatMap | None) -> float:
+    """What ``tile`` costs, about, in pixels that the net sees; resampling one costs next to nothing."""
+    return tile.read.area - (0.95 * flat.pixels(tile.span) if flat else 0)
 
 
 def _sound(canvas: Canvas, box: Box, ledger: Ledger, index: int) -> bool:
@@ -146,6 +165,7 @@ class _Caller:
     model: ModelSpec
     engine: TileEngine
     fallback: Callable[[], TileEngine] | None
+    flat: FlatMap | None
     past: dict[int, Done]
     tally: Tally
     _split: list[Box] = field(default_factory=list)
@@ -157,9 +177,8 @@ class _Caller:
         self._pinned = frozenset(past.split) if past else frozenset()
         if past is not None and past.fallback:
             return self._again(tile)
-        self._split = []
         try:
-            return self._part(tile.span, tile.read), _How(tuple(self._split))
+            return self._made(tile)
         except NotFiniteError:
             if self.fallback is None:
                 raise
@@ -169,11 +188,40 @@ class _Caller:
         """``tile`` by the fallback, which is the CPU in 32-bit floats: what an overflowing GPU net gets a second chance on."""
         assert self.fallback is not None
         usual, self.engine = self.engine, self.fallback()
-        self._split = []
         try:
-            return self._part(tile.span, tile.read), _How(tuple(self._split), fallback=True)
+            answer, how = self._made(tile)
+            return answer, replace(how, fallback=True)
         finally:
             self.engine = usual
+
+    def _made(self, tile: tiles.Tile) -> tuple[Tile, _How]:
+        """The enlarged span of ``tile``: what is flat resampled, the rest by the net."""
+        self._split = []
+        if self.flat is None or not self.flat.touches(tile.span):
+            return self._part(tile.span, tile.read), _How(tuple(self._split))
+        parts = self.flat.parts(tile.span, self.grid, self.model.min_side)
+        try:
+            answer = self._mixed(tile.span, parts, self.flat)
+        except MemoryError as error:
+            raise OutOfMemoryError("no memory for a tile", subject=f"{tile.span.width} x {tile.span.height}") from error
+        spared = tile.owned.area - sum(tiles.common(tile.owned, part.box) for part in parts)
+        return answer, _How(tuple(self._split), flat=not parts, spared=spared)
+
+    def _mixed(self, span: Box, parts: tuple[Part, ...], flat: FlatMap) -> Tile:
+        """The enlarged ``span``: the net's answers for ``parts``, the rest resampled, with the transitions of :mod:`steps.flat`."""
+        s, (height, width, bands) = self.model.scale, self.samples.shape
+        whole = np.zeros((span.height * s, span.width * s, bands), np.float32)
+        pieces = Pieces(span, self.grid, s, bands) if self.grid.feather and len(parts) > 1 else None
+        for part in parts:
+            if pieces is None:
+                whole[_within(part.box, span, s)] = self._part(part.box, part.read)
+            else:
+                pieces.add(part.box, self._part(pieces.asked(part.box), part.read))
+        if pieces is not None:
+            for part in parts:
+                whole[_within(part.box, span, s)] = pieces.joined(part.box)
+        flat.resample(whole, self.samples, self.alpha, span, Sizes(width, height, width * s, height * s))
+        return whole
 
     def _part(self, span: Box, read: Box) -> Tile:
         """The enlarged ``span``; cut in four while it does not fit into memory."""
@@ -191,8 +239,7 @@ class _Caller:
         s = self.model.scale
         whole = np.empty((span.height * s, span.width * s, self.samples.shape[2]), np.float32)
         for part in tiles.split(span):
-            at = Box(part.x - span.x, part.y - span.y, part.width, part.height).scaled(s)
-            whole[at.slices()] = self._part(part, self.grid.grown(part, self.grid.halo - self.grid.feather))
+            whole[_within(part, span, s)] = self._part(part, self.grid.grown(part, self.grid.halo - self.grid.feather))
         return whole
 
     def _whole(self, span: Box, read: Box) -> Tile:
@@ -242,6 +289,11 @@ class _Caller:
         return kept.mean(axis=2, keepdims=True, dtype=np.float32) if channels == 1 else kept
 
 
+def _within(part: Box, span: Box, scale: int) -> tuple[slice, slice]:
+    """Where ``part`` lies in the enlarged ``span``."""
+    return Box(part.x - span.x, part.y - span.y, part.width, part.height).scaled(scale).slices()
+
+
 def _padded(tile: Tile, model: ModelSpec) -> tuple[Tile, int, int]:
     """A contiguous copy of ``tile`` extended by reflection to the size rules of ``model``, and where in it the tile begins.
 
@@ -263,66 +315,6 @@ def _check(answer: Tile, shape: tuple[int, int, int]) -> None:
     # A sum is finite exactly when all terms are (samples near [0, 1] cannot overflow it), and costs one pass.
     if not np.isfinite(answer.sum(dtype=np.float32)):
         raise NotFiniteError("the engine answered NaN or infinity", hint="try --device cpu or another model")
-
-
-@dataclass(slots=True)
-class _Blender:
-    """Blends the overlaps of feathered tiles.
-
-    Kept between tiles: the raw right end of the last span, and by column the bottom end of the last tile, blended with its left
-    neighbour. What is not kept, because an earlier run made that tile, is asked of the engine again.
-    """
-
-    grid: Grid
-    scale: int
-    caller: _Caller
-    _right: tuple[int, Tile] | None = None
-    _bottom: dict[int, tuple[int, Tile]] = field(default_factory=dict)
-
-    @property
-    def overlap(self) -> int:
-        return 2 * self.grid.feather * self.scale
-
-    def owned(self, tile: tiles.Tile, answer: Tile) -> Tile:
-        """The pixels that ``tile`` owns, out of the ``answer`` for its span and what its neighbours answered."""
-        if self.grid.feather == 0:
-            return answer
-        across = self._across(tile, answer)
-        if tile.row:
-            above, across = self._above(tile), across.copy()
-            across[: self.overlap] = above + self._ramp()[:, None] * (across[: self.overlap] - above)
-        if tile.column + 1 < self.grid.columns:
-            self._right = tile.index, answer[:, -self.overlap :].copy()
-        if tile.row + 1 == self.grid.rows:
-            return across
-        self._bottom[tile.column] = tile.index, across[-self.overlap :].copy()
-        return across[: -self.overlap]
-
-    def _across(self, tile: tiles.Tile, answer: Tile) -> Tile:
-        """``answer`` blended with its left neighbour, over the columns that ``tile`` owns and the rows of its span."""
-        blended = answer if tile.column + 1 == self.grid.columns else answer[:, : -self.overlap]
-        if tile.column == 0:
-            return blended
-        if self._right is not None and self._right[0] == tile.index - 1:
-            left = self._right[1]
-        else:
-            left = self.caller.answer(self.grid.tile(tile.index - 1))[0][:, -self.overlap :]
-        blended = blended.copy()
-        blended[:, : self.overlap] = left + self._ramp() * (blended[:, : self.overlap] - left)
-        return blended
-
-    def _above(self, tile: tiles.Tile) -> Tile:
-        """The bottom end of the tile above ``tile``, blended with its left neighbour."""
-        index = tile.index - self.grid.columns
-        known = self._bottom.get(tile.column)
-        if known is not None and known[0] == index:
-            return known[1]
-        above = self.grid.tile(index)
-        return self._across(above, self.caller.answer(above)[0])[-self.overlap :]
-
-    def _ramp(self) -> Tile:
-        """Weights of the tile further right or down across an overlap, ``(overlap, 1)``."""
-        return ((np.arange(self.overlap, dtype=np.float32) + np.float32(0.5)) / np.float32(self.overlap))[:, None]
 
 
 def quantise(tile: Tile, dtype: np.dtype[Any]) -> Samples:

@@ -111,6 +111,12 @@ def box_between(x0: int, y0: int, x1: int, y1: int) -> Box:
     return Box(x0, y0, x1 - x0, y1 - y0)
 
 
+def common(one: Box, other: Box) -> int:
+    """Pixels that both boxes hold."""
+    width, height = min(one.right, other.right) - max(one.x, other.x), min(one.bottom, other.bottom) - max(one.y, other.y)
+    return max(0, width) * max(0, height)
+
+
 def split(box: Box) -> tuple[Box, ...]:
     """``box`` cut into four (two or one when a side is a single pixel) that partition it."""
     xs = (box.x, box.x + box.width // 2, box.right) if box.width > 1 else (box.x, box.right)
