@@ -48,6 +48,7 @@ GROUPS = {
     "PIXELS": ("enlarger.pixels", "enlarger.pixels.*"),
     "CODECS": ("enlarger.codecs", "enlarger.codecs.*"),
     "MEASURES": ("enlarger.measures", "enlarger.measures.*"),
+    "PAGE": ("enlarger.page", "enlarger.page.*"),
     "ENGINE": ("enlarger.engines.engine",),
     "FIND": ("enlarger.engines", "enlarger.engines.engine"),
     "STEPS": tuple(f"enlarger.steps.{step}" for step in STEPS),
@@ -81,6 +82,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.preflight", ("NOUNS",)),
     ("enlarger.progress", ("NOUNS",)),
     ("enlarger.proof", ("NOUNS", "enlarger.steps.tiles", "enlarger.steps.verify")),
+    *((module, ("NOUNS", "CODECS", "PIXELS", "PAGE")) for module in GROUPS["PAGE"]),
     ("enlarger.result", ("NOUNS", "enlarger.proof", "enlarger.files.publish", "STEPS", "enlarger.steps")),
     ("enlarger.provenance", ("NOUNS", "enlarger.progress", "STEPS", "enlarger.steps", "PUBLIC")),
     (
