@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 FIDELITY_SCHEMA = "enlarger.fidelity/1"
+COMPARISON_SCHEMA = "enlarger.comparison/1"
 
 Verdict: TypeAlias = Literal["pass", "doubtful", "fail"]
 RANK: dict[Verdict, int] = {"pass": 0, "doubtful": 1, "fail": 2}
@@ -66,3 +67,21 @@ class Fidelity(Frozen):
 def worst(verdicts: list[Verdict]) -> Verdict:
     """The gravest of ``verdicts``; ``pass`` where there is none."""
     return max(verdicts, key=RANK.__getitem__, default="pass")
+
+
+class Entry(Frozen):
+    """One of several results: ``name`` for people, ``score`` for ranking (higher is better)."""
+
+    name: str
+    score: float
+    fidelity: Fidelity
+
+
+class Comparison(Frozen):
+    """Results of one source, the best first."""
+
+    schema_: str = Field(COMPARISON_SCHEMA, alias="schema")
+    source: str
+    entries: tuple[Entry, ...]
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)

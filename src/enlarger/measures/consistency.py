@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.fidelity import Measure, Verdict
+from enlarger.image import Quantisation
 from enlarger.measures.finding import LEVELS, Finding, graded, regions
 from enlarger.measures.grid import Grid, cells
 from enlarger.measures.kernels import Floats
@@ -41,10 +42,10 @@ ADVICE = "look at this place at 100 %, and keep the colour lock on (resemblance 
 class Tally:
     """Sums per block of what consistency needs; ``noise`` is the source's sigma in 1/255.
 
-    ``quantisation`` is the table of a JPEG source's luma, ``(8, 8)`` in units of its coefficients, if there is one.
+    ``quantisation`` is how a JPEG source was rounded.
     """
 
-    def __init__(self, grid: Grid, noise: float, quantisation: NDArray[Any] | None) -> None:
+    def __init__(self, grid: Grid, noise: float, quantisation: Quantisation | None) -> None:
         self.grid = grid
         self.noise = noise
         self.quantisation = quantisation
@@ -62,7 +63,7 @@ class Tally:
         self.squares[rows] = mean(over_bands(np.add, gap * gap)) / gap.shape[2]
         luma_x, luma_d = band.luma_x[own], band.luma_d[own]
         if self.quantisation is not None:
-            left = outside(luma_d - luma_x, self.quantisation)
+            left = outside(luma_d - luma_x, self.quantisation, band.first)
             self.excess[rows] = mean(left * left)
         else:
             self.excess[rows] = np.maximum(0.0, self.squares[rows] - 1.15 * self.noise**2)
@@ -84,15 +85,16 @@ def cells_area(shape: Sequence[int], side: int) -> Floats:
 
 def similarity(x: Floats, d: Floats, noise: float) -> Floats:
     """SSIM of ``(h, w)`` pictures, one value per 4 x 4 cell: of the 8 x 8 window that begins there."""
-    moments = np.stack([x, d, x * x, d * d, x * d], axis=-1)
-    cell = cells(moments, 4)
-    padded = np.pad(cell, [(0, 1), (0, 1), (0, 0)], mode="edge")
-    window = (padded[:-1, :-1] + padded[1:, :-1] + padded[:-1, 1:] + padded[1:, 1:]) * np.float32(0.25)
-    mx, md, xx, dd, xd = np.moveaxis(window.astype(np.float64), -1, 0)
+    mx, md, xx, dd, xd = (_windows(moment) for moment in (x, d, x * x, d * d, x * d))
     covariance, variances = xd - mx * md, xx - mx * mx + dd - md * md
     calm = C2 + 2 * noise**2
     value = (2 * mx * md + C1) * (2 * covariance + calm) / ((mx * mx + md * md + C1) * (variances + calm))
     return np.asarray(value, np.float32)
+
+
+def _windows(values: Floats) -> NDArray[np.float64]:
+    padded = np.pad(cells(values, 4), [(0, 1), (0, 1)], mode="edge").astype(np.float64)
+    return (padded[:-1, :-1] + padded[1:, :-1] + padded[:-1, 1:] + padded[1:, 1:]) / 4
 
 
 def _basis() -> Floats:
@@ -105,18 +107,21 @@ def _basis() -> Floats:
 DCT = _basis()
 
 
-def outside(gap: Floats, quantisation: NDArray[Any]) -> Floats:
-    """Of ``gap = D(y) - x`` what leaves the cells of the JPEG that x was: each coefficient less half its step (T.81 A.3.4).
+def outside(gap: Floats, quantisation: Quantisation, first: int) -> Floats:
+    """Of ``gap = D(y) - x`` in luma what leaves the cells of the JPEG that x was: each coefficient less half its step (T.81 A.3.4).
 
-    ``gap`` is ``(h, w)``, its first sample at the corner of a JPEG block; a rest of less than a block is left as it is.
+    ``gap`` is ``(h, w)``, its first row is row ``first`` of the source; where no whole JPEG block fits it is left as it is.
     """
-    h, w = (n // 8 * 8 for n in gap.shape)
-    blocks = gap[:h, :w].reshape(h // 8, 8, w // 8, 8)
-    coefficients = np.einsum("ki,aibj,lj->abkl", DCT, blocks, DCT, optimize=True)
-    half = np.asarray(quantisation, np.float32) / 2
-    kept = np.sign(coefficients) * np.maximum(0, np.abs(coefficients) - half)
+    x, y = quantisation.offset[0] % 8, (quantisation.offset[1] - first) % 8
+    h, w = (max(0, n - start) // 8 * 8 for n, start in zip(gap.shape, (y, x), strict=True))
     result = gap.copy()
-    result[:h, :w] = np.einsum("ki,abkl,lj->aibj", DCT, kept, DCT, optimize=True).reshape(h, w)
+    if not h or not w:
+        return result
+    blocks = gap[y : y + h, x : x + w].reshape(h // 8, 8, w // 8, 8).transpose(0, 2, 1, 3)
+    coefficients = DCT @ blocks @ DCT.T
+    half = np.asarray(quantisation.luma, np.float32).reshape(8, 8) / 2
+    kept = np.sign(coefficients) * np.maximum(0, np.abs(coefficients) - half)
+    result[y : y + h, x : x + w] = (DCT.T @ kept @ DCT).transpose(0, 2, 1, 3).reshape(h, w)
     return result
 
 

@@ -17,7 +17,7 @@ from enlarger.measures.pairing import Band
 LARGEST = 1_000_000
 """Pixels of a map at most; larger sources are averaged over squares."""
 
-WEIGHTS = (0.495, 0.265, 0.044, -0.17, 0.777)
+WEIGHTS = (0.548, 0.195, 0.045, -0.161, 0.783)
 """Of the logarithms of :func:`features`, in their order, and the constant."""
 FLOOR = 0.3
 """Added to each feature, in 1/255, before its logarithm is taken."""

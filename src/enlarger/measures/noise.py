@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from enlarger.image import Image
-from enlarger.measures.pairing import as_255, luma
+from enlarger.measures.pairing import as_255
 
 SIDE = 16
 QUIET = 0.05
@@ -26,7 +26,8 @@ def noise_of(source: Image) -> float:
     step = max(1, source.height // MOST_ROWS)
     found = []
     for y in range(0, source.height - SIDE - 1, SIDE * step):
-        strip = luma(as_255(source.samples[y : y + SIDE + 2, :, : source.channels]))
+        # One channel: in luma the noise of three would cancel out in part.
+        strip = as_255(source.samples[y : y + SIDE + 2, :, 1 if source.channels == 3 else 0])
         across = strip[:, 2:] - 2 * strip[:, 1:-1] + strip[:, :-2]
         response = (across[2:] - 2 * across[1:-1] + across[:-2]) ** 2
         n = response.shape[1] // SIDE

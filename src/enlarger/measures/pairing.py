@@ -20,7 +20,7 @@ from enlarger.measures.kernels import Floats, along_rows, down_columns, reach
 CONTEXT = 8
 """Source rows seen above and below a band; the widest filter needs 6."""
 
-BAND_SAMPLES = 1_500_000
+BAND_SAMPLES = 8_000_000
 """Samples of a result that make up a band: enough that calls cost little, few enough for the cache."""
 
 STRIP_SAMPLES = 400_000
@@ -134,9 +134,10 @@ class Pairing:
         return reach(self.height, self.source.height, "cubic", low, high)
 
     def _forget(self, row: int) -> None:
-        while self._start + len(self._small[0]) <= row:
-            self._start += len(self._small[0])
-            del self._small[0], self._mid[0]
+        """Drops rows before ``row``; the rest is copied, or what is dropped would stay with it."""
+        over = row - self._start
+        self._small, self._mid = ([np.concatenate(parts)[over:].copy()] for parts in (self._small, self._mid))
+        self._start = row
 
     def _band(self, first: int, end: int, low: int, high: int) -> Band:
         small, mid = np.concatenate(self._small), np.concatenate(self._mid)

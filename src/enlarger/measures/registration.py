@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from enlarger.fidelity import Measure
 from enlarger.measures.finding import LEVELS, Finding
 from enlarger.measures.grid import Grid, smooth
+from enlarger.measures.kernels import Floats
 from enlarger.measures.pairing import Band
 
 FIRM = 2.0
@@ -39,9 +40,7 @@ class Tally:
         # The mean of both, so that the gradient is that of the place half way, which leaves no second-order term.
         x, d = smooth(band.luma_x), smooth(band.luma_d)
         both = (x + d) * np.float32(0.5)
-        # Of a band of one row, or a column, there is no gradient.
-        gy = np.gradient(both, axis=0)[own] if len(both) > 1 else np.zeros_like(both)[own]
-        gx = np.gradient(both, axis=1)[own] if both.shape[1] > 1 else np.zeros_like(both)[own]
+        gy, gx = slope(both, 0)[own], slope(both, 1)[own]
         gap = d[own] - x[own]
         for table, values in ((self.xx, gx * gx), (self.xy, gx * gy), (self.yy, gy * gy), (self.xr, gx * gap), (self.yr, gy * gap)):
             table[rows] = self.grid.sums(values, band.first, band.end) / sizes
@@ -57,6 +56,14 @@ class Tally:
         cx, cy = (np.convolve(e, [0.5, 0.5], "valid") for e in (self.grid.xs, self.grid.ys))
         x, y = np.meshgrid(cx, cy)
         return np.stack([x[firm], y[firm]], -1), np.stack([tx[firm], ty[firm]], -1), np.minimum(weaker[firm], 25 * FIRM)
+
+
+def slope(values: Floats, axis: int) -> Floats:
+    """Derivative of ``(h, w)`` per pixel, exact for cubics; borders are repeated."""
+    n = values.shape[axis]
+    padded = np.pad(values, [(2, 2) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+    a, b, c, d = (padded[i : i + n] if axis == 0 else padded[:, i : i + n] for i in (0, 1, 3, 4))
+    return np.asarray(((c - b) * np.float32(8) - (d - a)) / np.float32(12), np.float32)
 
 
 def fit(centres: NDArray[np.float64], offsets: NDArray[np.float64], weights: NDArray[np.float64]) -> dict[str, float]:

@@ -43,25 +43,31 @@ class Tally:
         self.columns = Steps(width)
         self.rows = Steps(height)
         self._row, self._segment = 0, 0
-        self._sums = np.zeros(width, np.uint64)
+        self._wide = np.float64 if source.alpha else np.uint32
+        self._sums = np.zeros(width, np.float64 if source.alpha else np.uint64)
         self._summed = 0
         self._means: list[Floats] = []
         self._means_from = 0
         self._judged = 0
 
     def add(self, rows: NDArray[Any]) -> None:
-        green = np.ascontiguousarray(rows[..., 1] if rows.shape[-1] >= 3 else rows[..., 0])
-        unit = 1 / 257 if rows.dtype == np.uint16 else 1.0
-        means = np.add.reduceat(green, self.starts, axis=1, dtype=np.uint32) / self.widths * unit
+        green, unit = self._green(rows)
+        means = np.add.reduceat(green, self.starts, axis=1, dtype=self._wide) / self.widths * unit
         self._means.append(means.astype(np.float32))
         at = 0
         while at < len(green):
             end = round(self.grid.ys[self._segment + 1] * self.grid.scale[1])
             take = min(len(green) - at, end - self._row)
-            self._sums += green[at : at + take].sum(axis=0, dtype=np.uint32)
+            self._sums += green[at : at + take].sum(axis=0, dtype=self._wide)
             self._row, self._summed, at = self._row + take, self._summed + take, at + take
             if self._row == end:
                 self._close(unit)
+
+    def _green(self, rows: NDArray[Any]) -> tuple[NDArray[Any], float]:
+        """Green, or grey, and what brings it to 1/255; faded to middle grey where it is transparent."""
+        if self.source.alpha and rows.shape[-1] in (2, 4):
+            return _faded_green(rows), 1.0
+        return np.ascontiguousarray(rows[..., 1] if rows.shape[-1] >= 3 else rows[..., 0]), 1 / 257 if rows.dtype == np.uint16 else 1.0
 
     def _close(self, unit: float) -> None:
         """A block row is complete: judge its column means, and the row means up to a little before its end."""
@@ -169,7 +175,14 @@ ADVICE = "use larger tiles or a larger halo; if another tool made it, its tiles 
 
 
 def green_of(source: Image, first: int, end: int) -> Floats:
+    if source.alpha:
+        return _faded_green(source.samples[first:end])
     return as_255(source.samples[first:end, :, 1 if source.channels == 3 else 0])
+
+
+def _faded_green(rows: NDArray[Any]) -> Floats:
+    green = as_255(rows[..., 1 if rows.shape[-1] == 4 else 0])
+    return (green - 128) * (as_255(rows[..., -1]) * np.float32(1 / 255)) + 128
 
 
 def steps(profile: Floats, *, border: bool = False) -> Floats:

@@ -7,7 +7,8 @@ What is measured and by which limits it is judged stands in :mod:`enlarger.measu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,21 @@ from numpy.typing import NDArray
 from enlarger.errors import InputError
 from enlarger.fidelity import Fidelity, worst
 from enlarger.image import Image, Samples
-from enlarger.measures import colour, consistency, detail, invention, registration, ringing, seams
+from enlarger.measures import colour, consistency, detail, faces, invention, registration, ringing, seams
 from enlarger.measures.finding import Finding
 from enlarger.measures.grid import Grid
 from enlarger.measures.noise import noise_of
-from enlarger.measures.pairing import Pairing
+from enlarger.measures.pairing import Band, Pairing
 
 Mode = Literal["quick", "full"]
+THREADS = 2
+
+
+class Tally(Protocol):
+    """What a measure counts, band by band."""
+
+    def add(self, band: Band, /) -> object: ...
+
 
 NO_TEXTURE = "the source has no fine texture, or the scale is below 2"
 WHY_NOT = {
@@ -32,19 +41,15 @@ WHY_NOT = {
     "noise": "the source has no flat areas",
     "seams": "where tiles meet is not known, and the picture is too small for a line to stand out",
 }
-LATER = {
-    "instability": "only in full mode, and only with the engine at hand",
-    "text": "only in full mode",
-    "faces": "only in full mode",
-}
+NOT_QUICK = dict.fromkeys(("instability", "text", "faces"), "only in full mode")
+NOT_FULL = {"instability": "the engine is not at hand", "text": "this version reads no text", "faces": "neither picture has a face"}
 
 
 class Verifier:
     """Judges a result of ``width`` x ``height`` pixels against ``source``; both without padding, crop undone.
 
     ``tile_lines`` are the x and y at which tiles meet (line i lies between pixels i - 1 and i); ``None`` where nobody knows.
-    ``noise`` is the source's sigma in 1/255, by default estimated. ``quantisation`` is the luma table of a JPEG source,
-    ``(8, 8)`` with the zero frequency first, for a source whose first pixel is the corner of a JPEG block.
+    ``noise`` is the source's sigma in 1/255, by default estimated; what a JPEG source was rounded by it says itself.
     Raises :class:`InputError` when the result is smaller than the source.
     """
 
@@ -57,7 +62,6 @@ class Verifier:
         mode: Mode = "quick",
         tile_lines: tuple[Sequence[int], Sequence[int]] | None = None,
         noise: float | None = None,
-        quantisation: NDArray[Any] | None = None,
     ) -> None:
         if width < source.width or height < source.height:
             message = f"the result ({width}x{height}) is smaller than the source ({source.width}x{source.height})"
@@ -67,7 +71,7 @@ class Verifier:
         self.grid = Grid(source.width, source.height, width, height)
         self.noise = noise_of(source) if noise is None else noise
         self._pairing = Pairing(source, width, height, self.grid)
-        self._consistency = consistency.Tally(self.grid, self.noise, quantisation)
+        self._consistency = consistency.Tally(self.grid, self.noise, source.jpeg)
         self._registration = registration.Tally(self.grid)
         self._colour = colour.Tally(self.grid)
         self._ringing = ringing.Tally(self.grid)
@@ -75,17 +79,26 @@ class Verifier:
         self._invention = invention.Tally(source.width, source.height)
         self._seams = seams.Tally(self.grid, source, width, height, tile_lines)
 
+        self._faces = faces.Tally(self.grid) if mode == "full" and not faces.missing() else None
+
     def add(self, y: int, rows: Samples) -> None:
         """The next rows of the result, ``(n, width, bands) uint8`` or ``uint16``, the first of which is row ``y``."""
         if y != self._pairing.rows_seen:
             raise ValueError(f"row {y} came, row {self._pairing.rows_seen} was expected")
         self._seams.add(rows)
+        tallies: tuple[Tally, ...] = self._detail, self._invention, self._consistency, self._colour, self._ringing, self._registration
         for band in self._pairing.add(rows):
-            for tally in (self._consistency, self._registration, self._colour, self._ringing, self._detail, self._invention):
-                tally.add(band)
+            if self._faces is not None:
+                self._faces.add(band)
+            # numpy and libvips let go of the interpreter while they compute.
+            with ThreadPoolExecutor(THREADS) as pool:
+                list(pool.map(lambda tally, band=band: tally.add(band), tallies))
 
     def finish(self, extra: dict[str, Finding | str] | None = None) -> Fidelity:
-        """The verdict, once all rows have come. ``extra``: findings of others by name, or why there are none."""
+        """The verdict, once all rows have come. ``extra``: findings of others by name, or why there are none.
+
+        Whoever has the engine at hand gives :func:`enlarger.measures.instability.judge` of its disagreements as ``"instability"``.
+        """
         if self._pairing.rows_seen != self.height:
             raise ValueError(f"{self._pairing.rows_seen} of {self.height} rows came")
         found: dict[str, Finding | str | None] = {
@@ -97,7 +110,7 @@ class Verifier:
             "texture": detail.judge_texture(self._detail, self.noise, min(self.grid.scale)),
             "noise": detail.judge_grain(self._detail),
             "ringing": ringing.judge(self._ringing),
-            **LATER,
+            **(NOT_QUICK if self.mode == "quick" else {**NOT_FULL, **self._seen()}),
             **(extra or {}),
         }
         good = {name: item for name, item in found.items() if isinstance(item, Finding)}
@@ -113,6 +126,13 @@ class Verifier:
             regions=tuple(sorted(regions, key=lambda region: region.verdict != "fail")),
             not_checked={name: item or WHY_NOT[name] for name, item in found.items() if not isinstance(item, Finding)},
         )
+
+    def _seen(self) -> dict[str, Finding | str]:
+        """What full mode found beyond quick, and why it found nothing."""
+        if self._faces is None:
+            return {"faces": faces.missing()}
+        found = faces.judge(self._faces, faces.detector(faces.model_path()))
+        return {"faces": found} if found is not None else {}
 
     def invention_map(self) -> NDArray[np.float32]:
         """``(h, w)``, after the last row: expected error of what was added in 1/255, per source pixel or square of them."""
