@@ -19,8 +19,8 @@ CELL = 8
 INNER = 3
 """Source pixels from the border of a white or black area from which on it counts: out of reach of D's kernel."""
 
-WHOLE_DOUBTFUL, WHOLE_FAIL = 0.9, 4.0
-"""Tint of the whole (length of the mean difference in Lab). Locked results: below 0.42; raw nets 0.2 to 2.6; +3/255: 1.0 to 1.3."""
+WHOLE_DOUBTFUL, WHOLE_FAIL = 1.0, 4.0
+"""Tint of the whole (length of the mean difference in Lab). Locked results: below 0.42; raw nets 0.2 to 2.6; +3/255: 1.05 to 1.3."""
 BLOCK_DOUBTFUL, BLOCK_FAIL = 3.0, 8.0
 BLOCK_LEAST, OUTLIER = 1.3, 8.0
 """A block is doubtful too when its tint is that large, and that many times the picture's median."""

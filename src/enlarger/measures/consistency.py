@@ -33,7 +33,9 @@ UNLIKE = 0.004
 OUTLIER, UPPER = 60.0, 20.0
 """That many times the picture's median, and its upper fifth, is not the engine's way any more."""
 VISIBLE = 1.5
-"""RMS in 1/255 below which a block is never called."""
+"""RMS in 1/255 below which a block is never called; half of the source's noise if that is more."""
+SPREAD = 1.3
+"""Times the source's variance of noise that is taken off: it is an estimate, and differs with brightness."""
 CALM = 50.0
 """Variance that every block is credited with, so that flat ones are not held to fractions of a step."""
 ADVICE = "look at this place at 100 %, and keep the colour lock on (resemblance 50 or more)"
@@ -66,7 +68,7 @@ class Tally:
             left = outside(luma_d - luma_x, self.quantisation, band.first)
             self.excess[rows] = mean(left * left)
         else:
-            self.excess[rows] = np.maximum(0.0, self.squares[rows] - 1.15 * self.noise**2)
+            self.excess[rows] = np.maximum(0.0, self.squares[rows] - SPREAD * self.noise**2)
         coarse = cells(gap, 4)
         counts = cells_area(gap.shape[:2], 4)
         self.coarse[rows] = mean(over_bands(np.add, coarse * coarse) * counts, 4) / gap.shape[2]
@@ -140,7 +142,7 @@ def judge(tally: Tally) -> Finding:
     limit = max(UNLIKE, OUTLIER * float(np.median(unlike)), UPPER * float(np.quantile(unlike, 0.8)))
     levels = graded(unlike, limit, np.inf)
     levels = np.maximum(levels, graded(1 - tally.ssim, 1 - SSIM_DOUBTFUL, 1 - SSIM_FAIL) * (rms > 4 * VISIBLE))
-    levels = np.where(rms > VISIBLE, levels, 0).astype(np.int8)
+    levels = np.where(rms > max(VISIBLE, tally.noise / 2), levels, 0).astype(np.int8)
     found = regions("consistency", tally.grid, levels, rms, lambda v: f"made small again, this place is {v:.1f}/255 off the source", ADVICE)
     whole = int(decibels(left) < WHOLE_DOUBTFUL) + int(decibels(left) < WHOLE_FAIL or ssim < SSIM_FAIL)
     verdict: Verdict = LEVELS[max(whole, int(levels.max(initial=0)))]

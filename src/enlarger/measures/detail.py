@@ -72,8 +72,9 @@ class Tally:
 
 def judge_texture(tally: Tally, noise: float, scale: float) -> Finding | None:
     """Energy added to textured blocks against what the source foretells; ``None`` below twice the size or without texture."""
-    fine = tally.fine - GAIN * noise**2
-    textured = fine > TEXTURED
+    # Noise of the source is no texture; but where there is some of both, a little of it may have become detail.
+    fine = tally.fine
+    textured = fine > TEXTURED + GAIN * noise**2
     if scale < 2 or not textured.any():
         return None
     a, b, c = FORETOLD
