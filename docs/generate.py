@@ -1,7 +1,8 @@
-"""Writes what is derived from the code: docs/cli.md from the CLI's own help, tests/api_surface.json from ``enlarger.__all__``.
+"""Writes what is derived from the code: docs/cli.md from the CLI's own help, docs/report.schema.json from Report,
+tests/api_surface.json from ``enlarger.__all__``.
 
-``python docs/generate.py`` writes both, ``--check`` only says which of them are stale (exit status 1). tests/test_docs.py
-calls :func:`cli_page` and compares.
+``python docs/generate.py`` writes all, ``--check`` only says which of them are stale (exit status 1). tests/test_docs.py
+and tests/test_report_schema.py call these functions and compare.
 """
 
 from __future__ import annotations
@@ -46,6 +47,14 @@ def cli_page() -> str:
     return "\n".join(sections)
 
 
+def report_schema() -> str:
+    """docs/report.schema.json as it should be: the JSON Schema (draft 2020-12) of a report."""
+    from enlarger.report import REPORT_SCHEMA, Report
+
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": REPORT_SCHEMA}
+    return json.dumps(about | {k: v for k, v in Report.model_json_schema(by_alias=True).items() if k != "title"}, indent=2) + "\n"
+
+
 def api_surface() -> str:
     """tests/api_surface.json as it should be."""
     import enlarger
@@ -58,7 +67,8 @@ def main() -> int:
     if sys.argv[1:] and not check:
         sys.exit(f"usage: {sys.argv[0]} [--check]")
     stale = 0
-    for name, text in {"docs/cli.md": cli_page(), "tests/api_surface.json": api_surface()}.items():
+    written = {"docs/cli.md": cli_page(), "docs/report.schema.json": report_schema(), "tests/api_surface.json": api_surface()}
+    for name, text in written.items():
         path = ROOT / name
         if not path.exists() or path.read_text("utf-8") != text:
             stale += 1

@@ -24,7 +24,7 @@ __all__ = ["draw"]
 
 MOST = 5_000_000
 """Bytes of a page at most."""
-FOR_PREVIEW, FOR_HEAT, FOR_CROPS, FOR_CROP = 600_000, 90_000, 2_200_000, 160_000
+FOR_PREVIEW, FOR_HEAT, FOR_CROPS, FOR_CROP = 600_000, 90_000, 2_200_000, 260_000
 """Bytes for each preview, the map, all crops together, and each crop, before they become text, a third longer."""
 
 

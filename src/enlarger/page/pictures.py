@@ -22,11 +22,11 @@ from enlarger.pixels.scaling import Sizes, planes_of
 Reader: TypeAlias = "Samples | Callable[[Box], Samples]"
 """A result: its samples ``(h, w, bands)``, or a function that gives those of any box of it."""
 
-PREVIEW = 1600
-"""Pixels along the longer side of a preview."""
+PREVIEW, PREVIEW_AREA = 1600, 2_000_000
+"""Pixels along the longer side of a preview, and in all, at most."""
 HEAT = 640
-SEARCHED = 4_000_000
-STRIP_BYTES = 8 * 2**20
+SEARCHED = 2_500_000
+STRIP_BYTES = 4 * 2**20
 LARGEST_PROFILE = 4 * 2**20
 
 HOT = 24.0
@@ -60,9 +60,9 @@ class View:
         self.scale = width / source.width, height / source.height
         self._sizes = Sizes(source.width, source.height, width, height)
 
-    def preview_size(self, longest: int = PREVIEW) -> tuple[int, int]:
+    def preview_size(self) -> tuple[int, int]:
         """Never larger than the result."""
-        factor = min(1.0, longest / max(self.width, self.height))
+        factor = min(1.0, PREVIEW / max(self.width, self.height), (PREVIEW_AREA / (self.width * self.height)) ** 0.5)
         return max(1, round(self.width * factor)), max(1, round(self.height * factor))
 
     def after(self, width: int, height: int) -> Any:
@@ -73,7 +73,8 @@ class View:
         strips = []
         for y in range(0, self.height, rows):
             part = _opened(self.read(Box(0, y, self.width, min(rows, self.height - y))), self.source.alpha)
-            part = _sized(part, width, part.height).shrink(1, down, ceil=True)
+            part = part.shrink(1, down, ceil=True)
+            part = _sized(part, width, part.height)
             strips.append(part.numpy().reshape(part.height, part.width, part.bands))
         return self._ready(_sized(vips_of(np.concatenate(strips)), width, height), mixed=True)
 
@@ -99,9 +100,12 @@ class View:
         size = max(1, round(self.source.width * factor)), max(1, round(self.source.height * factor))
         values = self.before(*size).numpy().reshape(size[1], size[0], -1)
         colours = values.shape[2] - self.source.alpha
-        weights = np.array([0.299, 0.587, 0.114] if colours == 3 else [1.0], np.float32)
-        grey = np.asarray(values[..., :colours] @ weights, np.float32)
-        return grey * (values[..., -1] / np.float32(255)) if self.source.alpha else grey
+        grey = np.zeros(values.shape[:2], np.float32)
+        for band, weight in enumerate((0.299, 0.587, 0.114) if colours == 3 else (1.0,)):
+            grey += values[..., band] * np.float32(weight)
+        if self.source.alpha:
+            grey *= values[..., -1] / np.float32(255)
+        return grey
 
     def _ready(self, picture: Any, *, mixed: bool = False) -> Any:
         """8-bit grey or sRGB with straight alpha, in memory: what every browser shows alike. ``mixed``: alpha is multiplied in."""

@@ -58,7 +58,7 @@ def headline(fidelity: Fidelity | None) -> str:
     bad = [title(name).lower() for name, measure in fidelity.measures.items() if measure.verdict == fidelity.verdict]
     named = listed(bad)
     if fidelity.verdict == "pass":
-        return "The result is true to its source." if fidelity.measures else "Nothing could be measured."
+        return "True to its source in all that was measured." if fidelity.measures else "Nothing could be measured."
     if fidelity.verdict == "doubtful":
         return f"Worth a second look: {named}." if bad else "Worth a second look."
     return f"Not true to its source: {named}." if bad else "Not true to its source."
