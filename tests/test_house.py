@@ -81,9 +81,9 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.sandbox_child", ("NOUNS", "FILES", "enlarger.steps.decode")),
     ("enlarger.preflight", ("NOUNS",)),
     ("enlarger.progress", ("NOUNS",)),
-    ("enlarger.proof", ("NOUNS", "enlarger.steps.tiles", "enlarger.steps.verify")),
+    ("enlarger.proof", ("NOUNS", "ENGINE", "MEASURES", "enlarger.steps.tiles", "enlarger.steps.verify")),
     *((module, ("NOUNS", "CODECS", "PIXELS", "PAGE")) for module in GROUPS["PAGE"]),
-    ("enlarger.result", ("NOUNS", "enlarger.proof", "enlarger.files.publish", "STEPS", "enlarger.steps")),
+    ("enlarger.result", ("NOUNS", "enlarger.proof", "enlarger.page", "enlarger.files.publish", "STEPS", "enlarger.steps")),
     ("enlarger.provenance", ("NOUNS", "enlarger.progress", "STEPS", "enlarger.steps", "PUBLIC")),
     (
         "enlarger.pipeline",

@@ -32,9 +32,9 @@ def test_too_little_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     disk(monkeypatch, 20 * 10**6)
     with pytest.raises(enlarger.DiskFullError) as caught:
         enlarger.enlarge(PICTURE, 4, output=tmp_path / "a.png", **OPTIONS)
-    # 1600 x 1200 x 3 bytes of canvas and 2.2 bytes a pixel of PNG, and 16 MB that are left alone.
+    # 1600 x 1200 x 3 samples of 16 bits and 2.2 bytes a pixel of PNG, and 16 MB that are left alone.
     assert str(caught.value) == (
-        f"{tmp_path}: about 10 MB of disk would be needed (6 MB of it for the work in progress), 20 MB are free; "
+        f"{tmp_path}: about 16 MB of disk would be needed (12 MB of it for the work in progress), 20 MB are free; "
         "free some space, or choose another place with --output or --temp"
     )
     assert list(tmp_path.iterdir()) == []
@@ -44,9 +44,9 @@ def test_what_an_interrupted_run_left_needs_no_room_again(tmp_path: Path, monkey
     work = tmp_path / ".a.png.enlarger"
     work.mkdir()
     (work / "canvas-0").write_bytes(bytes(5 * 10**6))
-    disk(monkeypatch, 22 * 10**6)
+    disk(monkeypatch, 29 * 10**6)
     tool = enlarger.Enlarger(scale=4, **OPTIONS)
-    assert tool.plan(PICTURE, tmp_path / "a.png").estimate.disk_temporary == 1600 * 1200 * 3
+    assert tool.plan(PICTURE, tmp_path / "a.png").estimate.disk_temporary == 1600 * 1200 * 3 * 2
     with pytest.raises(enlarger.DiskFullError):
         tool.plan(PICTURE, tmp_path / "b.png")
 

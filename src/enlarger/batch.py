@@ -48,13 +48,14 @@ class Batch:
         overwrite: bool = False,
         temp: Path | None = None,
         fresh: bool = False,
+        report: bool = False,
         options: Options | None = None,
         **changes: Any,
     ) -> None:
         self.options = Options.of(options, **changes)
         self.output = Path(output) if output is not None else None
         self.seconds = 0.0
-        self._overwrite, self._temp, self._fresh = overwrite, temp, fresh
+        self._overwrite, self._temp, self._fresh, self._report = overwrite, temp, fresh, report
         if self.output is not None and self.output.exists() and not self.output.is_dir():
             raise OutputError("many results need a folder, and this is a file", hint="name a folder", subject=str(output))
         named_paths = [Path(path) for path in paths]
@@ -120,7 +121,8 @@ class Batch:
         Raises :class:`DiskFullError` and :class:`OutputError` when nothing can be written any more.
         """
         start = time.perf_counter()
-        with Run(self.jobs, self.options, progress, Call(self._overwrite, cancel=cancel, temp=self._temp, fresh=self._fresh)) as run:
+        call = Call(self._overwrite, cancel=cancel, temp=self._temp, fresh=self._fresh, report=self._report)
+        with Run(self.jobs, self.options, progress, call) as run:
             for path, error in self._failed:
                 run.record(BatchJob(path, Path(), self.options, self.jobs[0].home), error_row(path, error))
             run.all()

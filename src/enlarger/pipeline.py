@@ -32,7 +32,7 @@ from enlarger.progress import Cancel, OnProgress, Watch
 from enlarger.proof import Proof
 from enlarger.provenance import job_key, report_of
 from enlarger.report import Plan, Stage
-from enlarger.result import Result
+from enlarger.result import Result, path_of_report
 from enlarger.scratch import scratch
 from enlarger.steps import plan
 from enlarger.steps.decode import decode, probe
@@ -67,6 +67,7 @@ class Call:
     cancel: Cancel | None = None
     temp: Path | None = None
     fresh: bool = False
+    report: bool = False
 
     def scratch(self, plan: Plan) -> Path | None:
         """Where what is too large for memory goes: where the caller says, else beside the result."""
@@ -124,6 +125,7 @@ class Enlarger:
         cancel: Cancel | None = None,
         temp: Path | None = None,
         fresh: bool = False,
+        report: bool = False,
         **changes: Any,
     ) -> Result:
         """Enlarge ``source``: a path, bytes of a file, a PIL image, a numpy array (``(h, w)`` or ``(h, w, 1-4)``) or an :class:`Image`.
@@ -133,10 +135,11 @@ class Enlarger:
         with :class:`CancelledError`.
 
         While a file is being made, finished tiles are kept in a hidden folder beside it (or in ``temp``). After an error, a
-        cancel or a kill the same call goes on from there; ``fresh`` throws them away instead. Raises :class:`EnlargerError` in
+        cancel or a kill the same call goes on from there; ``fresh`` throws them away instead. ``report`` writes the report beside
+        ``output`` too, as with :meth:`Result.save_report`. Raises :class:`EnlargerError` in
         its kinds; then no output was written.
         """
-        with self.prepare(source, output, Call(overwrite, progress, cancel, temp, fresh), **changes) as job:
+        with self.prepare(source, output, Call(overwrite, progress, cancel, temp, fresh, report), **changes) as job:
             self.run(job)
             return self.deliver(job)
 
@@ -176,6 +179,7 @@ class Enlarger:
         with scratch(job.call.scratch(planned)):
             samples, tally = self._stages(job, kept)
             proof = Proof(picture, planned, options)
+            proof.shake(self._net(job))
             samples = self._proved(job, samples, proof)
         report = report_of(picture, planned, options, tally, watch, job.work, proof.fidelity)
         job.result = Result(samples, picture, job.kind, _target(planned), report, proof)
@@ -194,6 +198,8 @@ class Enlarger:
             if job.work.found or worth_keeping(job.planned):
                 clean_parts(target)
             job.result.publish(target, overwrite=job.call.overwrite, announce=announce)
+            if job.call.report:
+                job.result.save_report(target, overwrite=job.call.overwrite)
             job.work.discard()
         return job.result
 
@@ -207,6 +213,10 @@ class Enlarger:
         _settings(find(planned.stages[0].engine), options)
         if target is not None:
             check_output(target, overwrite=call.overwrite, source=path)
+            for kind in ("html", "json") if call.report else ():
+                check_output(path_of_report(target, kind), overwrite=call.overwrite, source=path)
+        elif call.report:
+            raise UsageError("a report is written beside an output, and there is none", hint="use save_report", subject="report")
         with scratch(call.temp):
             check_room(planned, target, work_folder(target, call.temp) if target else None)
         return planned
@@ -262,7 +272,11 @@ class Enlarger:
             if isinstance(engine, PictureEngine) and stage.scale == 0:
                 tally = enlarge_by_picture(samples, engine, canvas, job.watch.tick, ledger=ledger)
             else:
-                flat = flat_map(samples, picture.alpha, stage.halo, job.damage.noise) if options.skip_flat and job.dials.resemblance >= 50 else None
+                flat = (
+                    flat_map(samples, picture.alpha, stage.halo, job.damage.noise)
+                    if options.skip_flat and job.dials.resemblance >= 50
+                    else None
+                )
                 grid = Grid(stage.width, stage.height, stage.columns, stage.rows, stage.halo, stage.feather)
                 on_cpu = partial(self._on_cpu, stage, options)
                 net = _as_tile_engine(engine, options)
@@ -272,6 +286,11 @@ class Enlarger:
             if not canvas.complete:
                 raise EngineError("a part of the result was never written", hint="report this; it is a bug")
             return canvas.samples(), tally
+
+    def _net(self, job: Job) -> TileEngine | None:
+        """The engine of the first stage, if it sees tiles."""
+        stage = job.planned.stages[0]
+        return _as_tile_engine(self._engine(stage, job.options)[0], job.options) if stage.scale else None
 
     def _on_cpu(self, stage: Stage, options: Options) -> TileEngine:
         """The stage's model on the CPU: what a tile gets on which the device answered NaN or infinity."""
@@ -308,6 +327,7 @@ def enlarge(
     cancel: Cancel | None = None,
     temp: Path | None = None,
     fresh: bool = False,
+    report: bool = False,
     **options: Any,
 ) -> Result:
     """Enlarge one picture; see :meth:`Enlarger.enlarge`. ``options`` are the fields of :class:`Options`.
@@ -316,7 +336,10 @@ def enlarge(
     >>> enlarge(array, model="realesrgan-x4plus").image     # (h, w, 3) uint8 to (4h, 4w, 3) uint8
     """
     with Enlarger(scale=scale, **options) as enlarger:
-        return enlarger.enlarge(source, output, overwrite=overwrite, progress=progress, cancel=cancel, temp=temp, fresh=fresh)
+        call = Call(overwrite, progress, cancel, temp, fresh, report)
+        with enlarger.prepare(source, output, call) as job:
+            enlarger.run(job)
+            return enlarger.deliver(job)
 
 
 def list_engines() -> list[EngineSpec]:

@@ -13,7 +13,8 @@ from enlarger.report import Plan
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands. ``step`` is ``decode``, ``enlarge``, ``lock``, ``verify`` or ``encode``; ``done`` is the share (0 to 1) of all enlarging.
+    """Where a run stands. ``step`` is ``decode``, ``enlarge``, ``lock``, ``verify`` or ``encode``; ``done`` the share (0 to 1) of all
+    enlarging.
 
     ``tiles_done`` of ``tiles`` counts over all stages, ``megapixels_per_second`` is output made per second so far,
     ``seconds_left`` is a guess from the pace so far and ``None`` before there is one.

@@ -8,12 +8,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from enlarger.canvas import Canvas
+from enlarger.engines.engine import TileEngine
 from enlarger.errors import DoubtError
 from enlarger.fidelity import Fidelity
 from enlarger.image import Image, Samples
+from enlarger.measures.finding import Finding
+from enlarger.measures.grid import Grid as MeasureGrid
+from enlarger.measures.instability import disagreements, judge
 from enlarger.options import Options
 from enlarger.report import Plan
-from enlarger.steps.tiles import edge
+from enlarger.steps.tiles import Grid, edge
 from enlarger.steps.verify import Verifier
 
 STRIP = 2**21
@@ -32,6 +37,27 @@ class Proof:
         self.invention: NDArray[np.float32] | None = None
         self._source, self._planned, self._options = source, planned, options
         self._verifier: Verifier | None = None
+        self._instability: Finding | str | None = None
+
+    def shake(self, net: TileEngine | None) -> None:
+        """In full mode: what ``net``, the first stage's, makes of the source mirrored, turned and shifted; ``None`` for a kernel."""
+        if self._options.verify != "full":
+            return
+        if net is None:
+            self._instability = "a kernel does not change its mind"
+            return
+        start = time.perf_counter()
+        stage, source = self._planned.stages[0], self._source
+        grid = Grid(stage.width, stage.height, stage.columns, stage.rows, stage.halo, stage.feather)
+        found = Canvas(source.width, source.height, 1, np.float32)
+        for tile in grid:
+            seen = np.broadcast_to(source.tile(tile.read)[..., : source.channels], (tile.read.height, tile.read.width, 3))
+            spread = disagreements(net, np.ascontiguousarray(seen))
+            x, y = tile.owned.x - tile.read.x, tile.owned.y - tile.read.y
+            found.write(tile.owned, spread[y : y + tile.owned.height, x : x + tile.owned.width, None])
+        measured = MeasureGrid(source.width, source.height, self._planned.output.width, self._planned.output.height)
+        self._instability = judge(np.asarray(found.samples()[..., 0]), measured)
+        self.seconds += time.perf_counter() - start
 
     @property
     def wanted(self) -> bool:
@@ -53,7 +79,7 @@ class Proof:
         """The verdict. Raises :class:`DoubtError` when doubt is to stop the job and there is some."""
         assert self._verifier is not None
         start = time.perf_counter()
-        self.fidelity = self._verifier.finish()
+        self.fidelity = self._verifier.finish({"instability": self._instability} if self._instability is not None else None)
         self.invention = self._verifier.invention_map()
         self._verifier = None
         self.seconds += time.perf_counter() - start

@@ -11,13 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger.files.publish import Announce, check_output
+from enlarger.errors import OutputError
+from enlarger.files.publish import Announce, check_output, part_name, publish
 from enlarger.image import Image, Samples
 from enlarger.options import Options
 from enlarger.proof import Proof
 from enlarger.report import Plan, Report, Warning_
 from enlarger.steps import encode, plan
 from enlarger.steps.encode import Target, Written
+
+
+def path_of_report(output: Path, kind: str) -> Path:
+    """Where the report of ``output`` goes; ``kind`` is ``"html"`` or ``"json"``."""
+    return output.with_name(f"{output.name}.report.{kind}")
 
 
 class Result:
@@ -69,6 +75,29 @@ class Result:
         """
         self.publish(Path(path), overwrite=overwrite)
         return self.report
+
+    def save_report(self, output: str | os.PathLike[str], *, overwrite: bool = False) -> tuple[Path, Path]:
+        """Write the report of the result at ``output`` beside it: ``NAME.report.json``, and one HTML page ``NAME.report.html``.
+
+        Both need nothing else to be read. Raises :class:`OutputError`.
+        """
+        html, data = (path_of_report(Path(output), kind) for kind in ("html", "json"))
+        pixels = encode.reduced(self._samples, replace(self._target, bits=min(self._target.bits, 16)), self._source)
+        for path, text in ((data, self.report.model_dump_json(indent=2, by_alias=True) + "\n"), (html, self._page(pixels))):
+            part = part_name(path)
+            try:
+                part.write_text(text, "utf-8")
+                publish(part, path, overwrite=overwrite)
+            except OSError as error:
+                raise OutputError(f"the report could not be written ({error.strerror})", subject=str(path)) from error
+            finally:
+                part.unlink(missing_ok=True)
+        return data, html
+
+    def _page(self, pixels: Samples) -> str:
+        from enlarger.page import draw
+
+        return draw(self.report, self._source, pixels, self.invention)
 
     def publish(self, output: Path, *, overwrite: bool, announce: Announce | None = None) -> None:
         """:meth:`save` for who keeps a record; ``announce`` as in :func:`enlarger.steps.encode.save`."""

@@ -18,8 +18,9 @@ FAST = ["--engine", "resample"]
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
     path = tmp_path / "photo.png"
-    Pillow.fromarray(pixels(12, 16)).save(path)
+    Pillow.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8)).save(path)
     return path
 
 
@@ -226,6 +227,7 @@ def test_interrupting_is_130_and_leaves_nothing(photo: Path, monkeypatch: pytest
 
 def test_as_a_process(photo: Path) -> None:
     """Entry point, exit status and streams of the real program, where nobody watches."""
+    Pillow.fromarray(pixels(12, 16)).save(photo)
     program = [sys.executable, "-m", "enlarger"]
     done = subprocess.run([*program, photo, *FAST], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
 from tests.steps.locking import CLEAN, answer, consistency, enlarged, image, pair, psnr
 
 from enlarger.image import Box
@@ -70,7 +69,9 @@ def test_fifty_changes_nothing() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_texture_is_seeded_keeps_the_source_and_spares_flats(name: str) -> None:
-    source, _ = pair(name)
+    source = pair(name)[0].copy()
+    y, x = np.mgrid[:32, :32]
+    source[:32, :32] = (120 + x // 8 + y // 11)[..., None]
     smooth = np.clip(enlarged(source) * 257, 0, 65535).astype(np.uint16)
 
     def delivered(**dials: int) -> np.ndarray:
@@ -86,9 +87,7 @@ def test_texture_is_seeded_keeps_the_source_and_spares_flats(name: str) -> None:
     energy = ((grainy - plain) ** 2).mean(2)
     due = (foretold(first, second)[0] * 255**2).repeat(4, 0).repeat(4, 1)
     assert 0.4 < energy[gate > 0.9].mean() / due[gate > 0.9].mean() < 1.3
-    flat = ndimage.binary_erosion(gate == 0, iterations=12)
-    assert flat.sum() > 500
-    assert energy[flat].mean() <= 0.3**2
+    assert energy[16:112, 16:112].mean() <= 0.3**2  # beside the texture that begins at 128
 
 
 def test_repair_brings_the_base_into_the_box_and_nowhere_else() -> None:

@@ -82,6 +82,7 @@ def enlarge(
     include: Annotated[list[str] | None, Parameter(name="--include", negative="")] = None,
     exclude: Annotated[list[str] | None, Parameter(name="--exclude", negative="")] = None,
     stdin: Annotated[bool, Parameter(name="-", negative="", show_default=False)] = False,
+    report: Annotated[bool, Flag] = False,
     faithful: Annotated[bool, Flag] = False,
     natural: Annotated[bool, Flag] = False,
     crisp: Annotated[bool, Flag] = False,
@@ -118,6 +119,8 @@ def enlarge(
         Of folders leave out what matches this glob; may be repeated.
     stdin
         Read paths from standard input, one per line.
+    report
+        Write the report beside the result: NAME.report.html to look at, NAME.report.json for programs.
     faithful
         As close to the source as can be: the same as --style faithful.
     natural
@@ -145,6 +148,7 @@ def enlarge(
             overwrite=overwrite,
             temp=temp,
             fresh=fresh,
+            report=report,
             options=asked,
         )
         run_batch(batch, json=json, quiet=quiet, dry_run=dry_run)
@@ -162,7 +166,7 @@ def enlarge(
                 _print(plan.model_dump_json(indent=2, by_alias=True) if json else describe(plan))
             return
         with progress_bar(path.name, hidden=quiet or json) as progress:
-            result = tool.enlarge(path, target, overwrite=overwrite, progress=progress, temp=temp, fresh=fresh)
+            result = tool.enlarge(path, target, overwrite=overwrite, progress=progress, temp=temp, fresh=fresh, report=report)
     for warning in () if quiet else result.report.warnings:
         sys.stderr.write(f"enlarger: note: {warning.message}\n")
     for line in () if quiet else doubts(result.report.fidelity):

@@ -12,7 +12,7 @@ from enlarger.pixels.scaling import Planes
 BAND = 64
 """Rows that are drawn at once, each band from a generator of its own."""
 
-TILT, TILT_FROM = 0.25, 3.0
+TILT, TILT_FROM = 0.5, 3.0
 """Weight of either neighbour in the filter that tilts white noise, as natural spectra fall, and the factor from which it is used:
 below that there is only one octave to fill."""
 
