@@ -14,6 +14,9 @@ from enlarger.measures.grid import Grid, Table, patches
 MOST = 12
 """Regions that one measure names; what is left over is counted in its details."""
 
+MOST_BLOCKS = 200
+"""Blocks that regions are made of, the worst ones: in the largest pictures thousands may stand out."""
+
 LEVELS: tuple[Verdict, ...] = ("pass", "doubtful", "fail")
 
 
@@ -45,8 +48,11 @@ def regions(name: str, grid: Grid, levels: NDArray[np.int8], values: Table, say:
                 next_step=advice,
             ),
         )
+    standing = levels > 0
+    if standing.sum() > MOST_BLOCKS:
+        standing &= values >= np.partition(values[standing], -MOST_BLOCKS)[-MOST_BLOCKS]
     found = []
-    for mask, corners in patches(levels > 0):
+    for mask, corners in patches(standing):
         value = float(values[mask].max())
         verdict = LEVELS[int(levels[mask].max())]
         found.append(Region(box=grid.box(*corners), verdict=verdict, measure=name, value=value, reason=say(value), next_step=advice))

@@ -40,8 +40,8 @@ class Tally:
         self.tile_lines = tile_lines
         self.starts = [round(x * grid.scale[0]) for x in grid.xs[:-1]]
         self.widths = np.diff([*self.starts, width])
-        self.columns = Steps(width)
-        self.rows = Steps(height)
+        self.columns = Steps()
+        self.rows = Steps()
         self._row, self._segment = 0, 0
         self._wide = np.float64 if source.alpha else np.uint32
         self._sums = np.zeros(width, np.float64 if source.alpha else np.uint64)
@@ -89,26 +89,31 @@ class Tally:
         source = np.add.reduceat(green_of(self.source, y0, y1), starts[:-1], axis=1) / np.diff(starts)
         at = np.arange(first, first + len(means)) * self.source.height // self.height - y0
         left, beside = excess(np.ascontiguousarray(means.T), np.ascontiguousarray(source.T, np.float32), np.clip(at, 0, len(source) - 1))
-        for column in range(len(left)):
-            self.rows.put(column, first, left[column : column + 1], beside[column : column + 1], slice(self._judged - first, end - first))
+        self.rows.put(0, first, left, beside, slice(self._judged - first, end - first))
         self._judged = end
         keep = max(0, end - 2 * AROUND - first)
         self._means, self._means_from = [means[keep:]], first + keep
 
 
 class Steps:
-    """What steps in one direction. ``count[i]`` segments of line i step clearly; ``total`` were looked at."""
+    """What steps clearly in one direction: by how much, by segment and line."""
 
-    def __init__(self, size: int) -> None:
-        self.count = np.zeros(size, np.int32)
+    def __init__(self) -> None:
         self.found: dict[tuple[int, int], float] = {}
 
+    def lines(self) -> dict[int, dict[int, float]]:
+        """By line: what it steps by, by segment."""
+        found: dict[int, dict[int, float]] = {}
+        for (segment, line), value in self.found.items():
+            found.setdefault(line, {})[segment] = value
+        return found
+
     def put(self, segment: int, first: int, left: Floats, beside: Floats, part: slice) -> None:
-        clear = left[0] > np.maximum(LEAST, RATIO * beside[0])
-        lines = np.flatnonzero(clear[part]) + part.start
-        self.count[lines + first] += 1
-        for line in lines:
-            self.found[segment, int(line) + first] = float(left[0, line])
+        """``left`` and ``beside`` are ``(segments, lines)``, from ``segment`` and line ``first`` on; only lines of ``part`` count."""
+        clear = left[:, part] > np.maximum(LEAST, RATIO * beside[:, part])
+        for number, at in zip(*np.nonzero(clear), strict=True):
+            line = int(at) + part.start
+            self.found[segment + int(number), line + first] = float(left[number, line])
 
 
 def judge(tally: Tally) -> Finding | None:
@@ -124,14 +129,13 @@ def judge(tally: Tally) -> Finding | None:
         if known is None and count < LONG:
             continue
         lines += 1
-        for line in np.flatnonzero(part.count):
-            values = {segment: value for (segment, at), value in part.found.items() if at == line}
-            enough = max(LONG, count / 2) if known is None else min(2, count)
-            if known is not None and int(line) not in known:
+        enough = max(LONG, count / 2) if known is None else min(2, count)
+        for line, values in part.lines().items():
+            if known is not None and line not in known:
                 continue
             if len(values) < enough and not (known is not None and max(values.values()) > 8 * LEAST):
                 continue
-            places.append(_region(tally, bool(upright), int(line), values))
+            places.append(_region(tally, bool(upright), line, values))
             worst = max(worst, *values.values())
     if not lines:
         return None
