@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import io
 import re
@@ -14,7 +15,7 @@ import PIL.Image
 import PIL.ImageDraw
 import pytest
 from numpy.typing import NDArray
-from tests.pictures import pixels
+from tests.pictures import SRGB, pixels
 
 import enlarger
 from enlarger.fidelity import Fidelity, Measure, Region
@@ -181,6 +182,7 @@ def test_what_the_page_says() -> None:
     assert report.reproduce.command in text
     assert report.plan.stages[0].model in text
     assert report.source.sha256 in text
+    assert "resemblance 50" in text
 
 
 def test_not_checked_is_said_and_not_taken_for_good() -> None:
@@ -295,8 +297,9 @@ def test_known_faces_come_first() -> None:
 
 def test_places_in_doubt_are_the_worst_and_named_once() -> None:
     regions = [Region(box=(i * 500, 0, 100, 100), verdict="fail", measure="seams", value=1, reason=f"r{i}") for i in range(9)]
+    fine = Region(box=(0, 400, 100, 100), verdict="pass", measure="faces", value=1, reason="a face")
     near = Region(box=(20, 20, 100, 100), verdict="fail", measure="colour", value=1, reason="tint")
-    found = places.doubted(fidelity(4800, 800, regions=(regions[0], near, *regions[1:])))
+    found = places.doubted(fidelity(4800, 800, regions=(fine, regions[0], near, *regions[1:])))
     assert [place.why for place in found] == ["r0; tint", "r1", "r2", "r3", "r4", "r5"]
     assert all(place.box.right <= 4800 and place.box.bottom <= 800 for place in found)
 
@@ -305,3 +308,13 @@ def test_page_parts_are_in_the_package() -> None:
     style, script = (re.sub(r"\s", "", text) for text in (Parsed(draw(*made(pixels()))).raw[name][-1] for name in ("style", "script")))
     assert len(style) > 1000
     assert script.startswith('"usestrict"')
+
+
+@pytest.mark.parametrize("profile", [SRGB, b"junk", SRGB[:-40]])
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_colours_are_shown_through_the_profile_where_it_fits(bands: int, profile: bytes) -> None:
+    """A profile of sRGB changes nothing, one that is damaged or for another kind of picture is left alone."""
+    _, source, result = made(pixels(24, 32, bands))
+    tagged = dataclasses.replace(source, metadata=dataclasses.replace(source.metadata, icc=profile))
+    view, own = (pictures.View(image, result, 128, 96).after(128, 96).numpy().astype(int) for image in (tagged, source))
+    assert np.abs(view.reshape(96, 128, -1)[..., :3] - own.reshape(96, 128, -1)[..., :3]).max() <= 2

@@ -219,8 +219,11 @@ def around(centre: tuple[float, float], width: int, height: int) -> Box:
 def doubted(fidelity: Fidelity | None) -> list[Place]:
     """Up to :data:`REGIONS` crops of what verify named, the worst first; what lies within one crop is said at it."""
     places: list[Place] = []
-    for region in fidelity.regions if fidelity is not None else ():
-        assert fidelity is not None
+    if fidelity is None:
+        return places
+    for region in fidelity.regions:
+        if region.verdict == "pass":
+            continue
         x, y, w, h = region.box
         centre = x + w / 2, y + h / 2
         holds = [i for i, p in enumerate(places) if p.box.x <= centre[0] < p.box.right and p.box.y <= centre[1] < p.box.bottom]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from enlarger.fidelity import Fidelity, Measure
+from enlarger.options import Options
 from enlarger.page import words
 from enlarger.page.markup import Html, joined, tag, text
 from enlarger.page.pictures import HOT, Shown
@@ -61,7 +63,7 @@ def compare(report: Report, before: Shown, after: Shown, heat: Shown | None, pla
         tag("img", class_="before", src=before.uri, width=after.width, height=after.height, alt=f"{name}, the source plainly enlarged"),
     ]
     if heat is not None:
-        alt = "Heat map: where the result shows what the source does not vouch for"
+        alt = "Invention map: where the result shows what the source does not vouch for"
         picture.append(tag("img", class_="heat", src=heat.uri, width=after.width, height=after.height, alt=alt, hidden=True))
     picture.append(_frames(report, places))
     for word, class_ in (("Before", "side left"), ("After", "side right"), ("", "handle")):
@@ -71,7 +73,7 @@ def compare(report: Report, before: Shown, after: Shown, heat: Shown | None, pla
     controls = [_switch("frames-on", "Mark the crops shown below")]
     if heat is not None:
         strength = tag("input", type="range", id="strength", min=10, max=100, step=5, value=80, disabled=True)
-        controls.insert(0, _switch("heat-on", "Show the map of added detail"))
+        controls.insert(0, _switch("heat-on", "Show the invention map"))
         controls.insert(1, tag("label", tag("span", "Strength"), strength, class_="strength"))
     return tag(
         "section",
@@ -189,10 +191,7 @@ def _measure(name: str, m: Measure) -> Html:
 def ran(report: Report) -> Html:
     """Engine, model, weights, dials, stages, versions, times, machine."""
     options = report.plan.options
-    dials = [(name, f"{options[name]}") for name in words.DIALS if options.get(name) is not None]
-    if not dials:
-        dials = [("dials", "as they come (50 each: nothing changed)")]
-    others = {k: v for k, v in options.items() if k not in words.DIALS and k != "settings"} | dict(options.get("settings") or {})
+    others = {k: v for k, v in options.items() if k not in (*words.DIALS, "settings", "seed")} | dict(options.get("settings") or {})
     tiles = report.tiles
     counts = {
         "flat, resampled": tiles.flat,
@@ -207,8 +206,8 @@ def ran(report: Report) -> Html:
         ("Result", joined(tag("bdi", output.path or "in memory"), ", ", words.depth(output), _digest(output.sha256))),
         *((f"Stage {i}", _stage(stage)) for i, stage in enumerate(report.plan.stages, 1)),
         ("Tiles", ", ".join(counted)),
-        ("Dials", ", ".join(f"{name} {value}" for name, value in dials)),
-        ("Seed", str(options.get("seed", 0))),
+        ("Dials", joined(*(_dial(name, _asked(options, name)) for name in words.DIALS if _asked(options, name) is not None))),
+        ("Seed", str(_asked(options, "seed"))),
         ("Options", ", ".join(f"{k} {v}" for k, v in others.items()) or "none beside the defaults"),
         ("Times", ", ".join(f"{words.STEPS.get(k, k)} {words.seconds(v)}" for k, v in report.timings.items())),
         ("Versions", ", ".join(f"{k} {v}" for k, v in {"Enlarger": report.reproduce.enlarger, **report.reproduce.libraries}.items())),
@@ -217,6 +216,15 @@ def ran(report: Report) -> Html:
     return tag(
         "section", tag("h2", "What ran"), tag("dl", *(_row(name, value) for name, value in rows if value), class_="rows"), class_="wide"
     )
+
+
+def _asked(options: dict[str, Any], name: str) -> Any:
+    """What was asked for, or else the default, which a plan leaves out."""
+    return options.get(name, Options.model_fields[name].default)
+
+
+def _dial(name: str, value: Any) -> Html:
+    return tag("span", tag("b", f"{name} {value}"), tag("span", words.DIALS[name], class_="small"), class_="dial")
 
 
 def _row(name: str, value: str | Html) -> Html:

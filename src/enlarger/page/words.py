@@ -24,7 +24,7 @@ TITLES = {
 VERDICTS = {"pass": "Passed", "doubtful": "Doubtful", "fail": "Failed", "unchecked": "Not checked"}
 MARKS = {"pass": "\u2713", "doubtful": "?", "fail": "\u2715", "unchecked": "\u2013"}
 DIALS = {
-    "resemblance": "0 is the engine\u2019s raw answer, 50 locked to the source, 100 closest to it",
+    "resemblance": "0 the engine\u2019s raw answer, 50 locked to the source, 100 closest to it",
     "detail": "how much fine detail shows; 50 as the engine made it",
     "texture": "how much natural grain is restored; up to 50 none",
     "creativity": "how much may be invented",
