@@ -1,8 +1,11 @@
 """The Python API from end to end: kinds, scales, phase, progress, cancelling, warmth, reproducibility."""
 
 import io
+import json
+import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -297,3 +300,54 @@ def test_a_part_never_written_is_an_error_not_a_picture(monkeypatch: pytest.Monk
     monkeypatch.setattr(pipeline, "enlarge_by_picture", lambda *words, **more: pipeline.Tally())
     with pytest.raises(enlarger.EngineError, match="a part of the result was never written"):
         enlarger.enlarge(astronaut(0, 0, 10, 10), 2, **PLAIN)
+
+
+def test_a_name_that_is_no_utf8_is_reported_too(tmp_path: Path) -> None:
+    source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    try:
+        source.write_bytes(png(astronaut(0, 0, 20, 16)))
+    except OSError:
+        return  # a disk whose names are UTF-8 (macOS)
+    result = enlarger.enlarge(source, 2, output=tmp_path / "a.png", report=True, **PLAIN)
+    data = (tmp_path / "a.png.report.json").read_text("ascii")
+    assert enlarger.Report.model_validate(json.loads(data)) == result.report
+    assert (tmp_path / "a.png.report.html").stat().st_size < 5_000_000
+
+
+def test_reports_are_not_overwritten_unasked(tmp_path: Path) -> None:
+    (tmp_path / "a.png.report.html").write_text("mine")
+    with pytest.raises(enlarger.OutputExistsError):
+        enlarger.enlarge(astronaut(0, 0, 20, 16), 2, output=tmp_path / "a.png", report=True, **PLAIN)
+    assert not (tmp_path / "a.png").exists()
+    with pytest.raises(enlarger.UsageError):
+        enlarger.enlarge(astronaut(0, 0, 20, 16), 2, report=True, **PLAIN)
+
+
+def test_doubt_stops_repairs_or_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that shades one corner, and no lock to mend it."""
+    from enlarger.engines.resample import Resampler
+
+    plain = Resampler.__call__
+
+    def shaded(self: Resampler, samples: Any, size: tuple[int, int], box: Any) -> Any:
+        tile = plain(self, samples, size, box)
+        rows = slice(max(0, 64 - box.y), max(0, 160 - box.y))
+        tile[rows, 64:160] *= 0.5
+        return tile
+
+    monkeypatch.setattr(Resampler, "__call__", shaded)
+    source = astronaut(150, 20, 96, 96)
+    wish = {**PLAIN, "resemblance": 0}
+    with pytest.raises(enlarger.DoubtError) as caught:
+        enlarger.enlarge(source, 4, output=tmp_path / "a.png", on_doubt="stop", **wish)
+    assert caught.value.exit_status == 3
+    assert list(tmp_path.iterdir()) == []
+    warned = enlarger.enlarge(source, 4, **wish)
+    assert warned.report.fidelity is not None
+    assert warned.report.fidelity.verdict == "fail"
+    mended = enlarger.enlarge(source, 4, output=tmp_path / "a.png", on_doubt="repair", **wish)
+    assert mended.report.fidelity is not None
+    assert mended.report.fidelity.measures["consistency"].value > warned.report.fidelity.measures["consistency"].value + 5
+    with pytest.raises(enlarger.UsageError, match="verify"):
+        enlarger.Options(on_doubt="stop", verify="off")
+    assert enlarger.enlarge(source, 2, verify="off", **PLAIN).report.fidelity is None

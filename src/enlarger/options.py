@@ -91,7 +91,7 @@ class Options(BaseModel):
     @classmethod
     def _one_line(cls, values: Any, handler: ModelWrapValidatorHandler[Options]) -> Options:
         try:
-            return handler(values)
+            return handler(values)._settled()
         except ValidationError as error:
             raise _usage_error(error) from error
 
@@ -119,15 +119,14 @@ class Options(BaseModel):
         except UsageError as error:
             raise ValueError(f"{error.message}; {error.hint}") from error
 
-    @model_validator(mode="after")
-    def _words_and_dials(self) -> Options:
+    def _settled(self) -> Options:
         """A style sets its dials; what was asked for beside it stays."""
         if self.style is not None:
             for name, value in STYLES[self.style].items():
                 if name not in self.model_fields_set:
                     object.__setattr__(self, name, value)
         if self.on_doubt != "warn" and self.verify == "off":
-            raise ValueError(f"on_doubt {self.on_doubt} needs verify; drop verify off")
+            raise UsageError(f"{self.on_doubt} needs verify", hint="drop --verify off", subject="--on-doubt")
         return self
 
     @classmethod

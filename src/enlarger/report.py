@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,10 @@ REPORT_SCHEMA = "enlarger.report/1"
 
 class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> str:
+        """As indented JSON in ASCII: names of files need not be UTF-8, which pydantic's own writer refuses."""
+        return json.dumps(self.model_dump(by_alias=True), indent=2)
 
 
 class SourceInfo(Record):

@@ -83,7 +83,7 @@ class Result:
         """
         html, data = (path_of_report(Path(output), kind) for kind in ("html", "json"))
         pixels = encode.reduced(self._samples, replace(self._target, bits=min(self._target.bits, 16)), self._source)
-        for path, text in ((data, self.report.model_dump_json(indent=2, by_alias=True) + "\n"), (html, self._page(pixels))):
+        for path, text in ((data, self.report.to_json() + "\n"), (html, self._page(pixels))):
             part = part_name(path)
             try:
                 part.write_text(text, "utf-8")

@@ -163,7 +163,7 @@ def enlarge(
         if dry_run:
             plan = tool.plan(path, target, overwrite=overwrite)
             if not quiet:
-                _print(plan.model_dump_json(indent=2, by_alias=True) if json else describe(plan))
+                _print(plan.to_json() if json else describe(plan))
             return
         with progress_bar(path.name, hidden=quiet or json) as progress:
             result = tool.enlarge(path, target, overwrite=overwrite, progress=progress, temp=temp, fresh=fresh, report=report)
@@ -172,7 +172,7 @@ def enlarge(
     for line in () if quiet else doubts(result.report.fidelity):
         sys.stderr.write(f"enlarger: {line}\n")
     if json:
-        _print(result.report.model_dump_json(indent=2, by_alias=True))
+        _print(result.report.to_json())
     elif not quiet:
         _print(summary(result.report))
 
