@@ -64,6 +64,6 @@ def test_it_enlarges(package: Path) -> None:
     sprite = np.random.default_rng(1).integers(0, 256, (9, 7, 4), np.uint8)
     sprite[:, :, 3] = 255
     Image.fromarray(sprite).save(package / "sprite.png")
-    run(package, "-m", "enlarger", "sprite.png", "--model", "blocks-x3", "--scale", "3")
+    run(package, "-m", "enlarger", "sprite.png", "--model", "blocks-x3", "--scale", "3", "--resemblance", "0")
     with Image.open(package / "sprite-3x.png") as result:
         assert np.array_equal(np.asarray(result), sprite.repeat(3, 0).repeat(3, 1))

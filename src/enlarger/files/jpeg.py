@@ -130,6 +130,6 @@ def _quantisation(tables: dict[int, tuple[int, ...]], components: list[tuple[int
     if len(components) == 1:
         return Quantisation(luma, luma)
     (wide, high, _), (blue_wide, blue_high, chroma), red = components
-    if red != components[1] or 0 in (blue_wide, blue_high) or wide % blue_wide or high % blue_high:
+    if red != components[1] or 0 in (wide, high, blue_wide, blue_high) or wide % blue_wide or high % blue_high:
         return None
     return Quantisation(luma, tables[chroma], (wide // blue_wide, high // blue_high))
