@@ -38,7 +38,7 @@ STEPS = (
 )
 
 # Things, as opposed to what is done to them. They may know each other (Python refuses circles at import) and nothing else.
-NOUNS = ("errors", "formats", "options", "image", "canvas", "journal", "report", "manifest", "jobs", "scratch", "fidelity")
+NOUNS = ("errors", "formats", "options", "image", "canvas", "journal", "report", "manifest", "jobs", "scratch", "fidelity", "model_files")
 
 # Words for groups of modules that the rules below use. Patterns are those of fnmatch over dotted names.
 GROUPS = {
@@ -137,6 +137,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "pyvips": ("enlarger.codecs.vips",),
     "PIL": ("enlarger.codecs.pillow", "enlarger.steps.decode", "enlarger.steps.encode", "enlarger.engines.resample"),
     "onnxruntime": ("enlarger.engines.onnx", "enlarger.measures.faces"),
+    "rapidocr": ("enlarger.measures.text",),
     "torch": ("enlarger.engines.pytorch",),
     "diffusers": ("enlarger.engines.diffusion",),
     "ray": ("enlarger.cluster",),

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from enlarger.journal import clean
     from enlarger.judge import compare, verify
     from enlarger.manifest import BatchRow
+    from enlarger.model_files import fetch_model
     from enlarger.options import Options
     from enlarger.pipeline import Enlarger, enlarge, list_engines, list_models
     from enlarger.progress import Progress
@@ -94,6 +95,7 @@ __all__ = [
     "compare",
     "enlarge",
     "enlarge_many",
+    "fetch_model",
     "list_engines",
     "list_models",
     "verify",
@@ -110,6 +112,7 @@ _HOMES = {
     "clean": "journal",
     **dict.fromkeys(("Comparison", "Fidelity"), "fidelity"),
     **dict.fromkeys(("compare", "verify"), "judge"),
+    "fetch_model": "model_files",
     "Options": "options",
     "Plan": "report",
     "Report": "report",

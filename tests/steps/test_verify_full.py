@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,9 @@ def test_the_detector_s_answers_are_read(source: NDArray[np.uint8]) -> None:
     """One face at stride 16, cell (3, 5), twice: it is told once, in pixels."""
 
     class Session:
+        def get_inputs(self) -> list[Any]:
+            return [SimpleNamespace(shape=["batch", 3, "height", "width"])]
+
         def run(self, names: list[str], fed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
             height, width = fed["input"].shape[2:]
             assert (height % 32, width % 32) == (0, 0)
@@ -116,16 +120,57 @@ def test_the_detector_s_answers_are_read(source: NDArray[np.uint8]) -> None:
     assert found.points[0] == pytest.approx((16 * 3.5, 16 * 5.5))
 
 
+class Square:
+    """A detector for 64 x 64 only: it sees one face where a white square of 16 is whole, and its upper part where it is cut."""
+
+    seen = 0
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(shape=[1, 3, 64, 64])]
+
+    def run(self, names: list[str], fed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        assert fed["input"].shape == (1, 3, 64, 64)
+        self.seen += 1
+        ys, xs = np.nonzero(fed["input"][0, 0] > 250)
+        answers = []
+        for name in names:
+            kind, stride = name.split("_")
+            answer = np.zeros((1, (64 // int(stride)) ** 2, {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}[kind]), np.float32)
+            if stride == "16" and len(ys) >= 64:
+                width, height = np.ptp(xs) + 1, np.ptp(ys) + 1
+                middle = (xs.min() + width / 2) / 16, (ys.min() + height / 2) / 16
+                answer[0, 0] = {"cls": 1.0, "obj": 0.8, "bbox": 0, "kps": 0}[kind]
+                if kind == "bbox":
+                    answer[0, 0] = *middle, np.log(width / 16), np.log(height / 16)
+                if kind == "kps":
+                    answer[0, 0] = middle * 5
+            answers.append(answer)
+        return answers
+
+
+@pytest.mark.parametrize(("x", "y"), [(8, 8), (56, 40), (100, 20), (130, 78)])
+def test_a_detector_of_one_size_looks_through_windows(x: int, y: int) -> None:
+    picture = np.zeros((100, 150, 3), np.uint8)
+    picture[y : y + 16, x : x + 16] = 255
+    session = Square()
+    (found,) = detect(session, picture)
+    assert found.box == pytest.approx((x, y, 16, 16), abs=2)
+    assert found.points[2] == pytest.approx((x + 8, y + 8), abs=1)
+    assert session.seen > 8
+
+
 def test_what_is_not_installed_is_said(
     source: NDArray[np.uint8], result: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     fidelity = verified(source, result, mode="full")
     assert "enlarger[faces]" in fidelity.not_checked["faces"]
+    assert "enlarger[text]" in fidelity.not_checked["text"]
     assert fidelity.verdict == "pass"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     monkeypatch.setenv("ENLARGER_MODELS", str(tmp_path))
-    assert "yunet" in Verifier(decode(source), 896, 896, mode="full")._seen()["faces"]
+    monkeypatch.setattr("enlarger.model_files.cache_folder", lambda: tmp_path / "cache")
+    assert "enlarger models --fetch yunet" in Verifier(decode(source), 896, 896, mode="full")._seen()["faces"]
     assert verified(source, result).not_checked["faces"] == "only in full mode"
 
 

@@ -6,7 +6,6 @@ own code is not wanted.
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from functools import cache
 from importlib.resources import files
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from enlarger.engines.engine import ModelSpec, WeightFile
 from enlarger.errors import WeightsError
+from enlarger.model_files import digest
 
 
 @cache
@@ -56,22 +56,15 @@ def _checked(path: Path, file: WeightFile, model: ModelSpec) -> Path:
         stat = path.stat()
         if stat.st_size != file.bytes:
             raise WeightsError(f"{file.name} has {stat.st_size} bytes instead of {file.bytes}", hint=_install(model), subject=model.id)
-        digest = _digest(path, stat.st_size, stat.st_mtime_ns)
+        found = digest(path)
     except FileNotFoundError as error:
         raise WeightsError(f"{file.name} is missing", hint=_install(model), subject=model.id) from error
     except OSError as error:
         raise WeightsError(f"{file.name} cannot be read ({error.strerror})", hint=_install(model), subject=model.id) from error
-    if digest != file.sha256:
+    if found != file.sha256:
         message = f"{file.name} is not the file that the catalogue describes (SHA-256 differs)"
         raise WeightsError(message, hint=_install(model), subject=model.id)
     return path
-
-
-@cache
-def _digest(path: Path, size: int, modified: int) -> str:
-    """SHA-256 of a file; ``size`` and ``modified`` make a changed file a new question."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _install(model: ModelSpec) -> str:

@@ -197,14 +197,19 @@ def clean(folder: Path = Path(), /, *, older_than: float = 7.0) -> None:
 
 
 @app.command
-def models(*, json: Annotated[bool, Flag] = False) -> None:
+def models(*, json: Annotated[bool, Flag] = False, fetch: Annotated[str | None, Parameter(name="--fetch")] = None) -> None:
     """List the models that engines can run.
 
     Parameters
     ----------
     json
         Print everything the catalogue knows, as JSON.
+    fetch
+        Download a model file that comes in no package and check it, instead of listing: yunet (finds faces, for verify --full).
     """
+    if fetch is not None:
+        _print(str(enlarger.fetch_model(fetch)))
+        return
     rows = enlarger.list_models()
     if json:
         _print(jsonlib.dumps([row.model_dump(mode="json") for row in rows], indent=2))

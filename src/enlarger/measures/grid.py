@@ -85,7 +85,7 @@ def smooth(values: Floats, step: int = 1) -> Floats:
     return values
 
 
-def extremes(values: Floats, radius: int) -> tuple[Floats, Floats]:
+def extremes(values: NDArray[Any], radius: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Least and greatest of ``(h, w)`` within ``radius`` pixels (a square), borders repeated."""
     low = high = values
     for axis in (0, 1):
@@ -99,7 +99,7 @@ def extremes(values: Floats, radius: int) -> tuple[Floats, Floats]:
     return low, high
 
 
-def _from(values: Floats, axis: int, start: int, count: int) -> Floats:
+def _from(values: NDArray[Any], axis: int, start: int, count: int) -> NDArray[Any]:
     return values[start : start + count] if axis == 0 else values[:, start : start + count]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from enlarger.errors import InputError
 from enlarger.fidelity import Fidelity, worst
 from enlarger.image import Image, Samples
-from enlarger.measures import colour, consistency, detail, faces, invention, registration, ringing, seams
+from enlarger.measures import colour, consistency, detail, faces, invention, registration, ringing, seams, text
 from enlarger.measures.finding import Finding
 from enlarger.measures.grid import Grid
 from enlarger.measures.noise import noise_of
@@ -42,7 +42,7 @@ WHY_NOT = {
     "seams": "where tiles meet is not known, and the picture is too small for a line to stand out",
 }
 NOT_QUICK = dict.fromkeys(("instability", "text", "faces"), "only in full mode")
-NOT_FULL = {"instability": "the engine is not at hand", "text": "this version reads no text", "faces": "neither picture has a face"}
+NOT_FULL = {"instability": "the engine is not at hand", "text": text.NONE, "faces": "neither picture has a face"}
 
 
 class Verifier:
@@ -50,6 +50,7 @@ class Verifier:
 
     ``tile_lines`` are the x and y at which tiles meet (line i lies between pixels i - 1 and i); ``None`` where nobody knows.
     ``noise`` is the source's sigma in 1/255, by default estimated; what a JPEG source was rounded by it says itself.
+    ``reader`` reads words in full mode, by default that of the extra ``text``.
     Raises :class:`InputError` when the result is smaller than the source.
     """
 
@@ -62,6 +63,7 @@ class Verifier:
         mode: Mode = "quick",
         tile_lines: tuple[Sequence[int], Sequence[int]] | None = None,
         noise: float | None = None,
+        reader: text.Reader | None = None,
     ) -> None:
         if width < source.width or height < source.height:
             message = f"the result ({width}x{height}) is smaller than the source ({source.width}x{source.height})"
@@ -78,14 +80,17 @@ class Verifier:
         self._detail = detail.Tally(self.grid)
         self._invention = invention.Tally(source.width, source.height)
         self._seams = seams.Tally(self.grid, source, width, height, tile_lines)
-
         self._faces = faces.Tally(self.grid) if mode == "full" and not faces.missing() else None
+        self._reader = reader
+        self._text = text.Tally(self.grid, source) if mode == "full" and (reader is not None or not text.missing()) else None
 
     def add(self, y: int, rows: Samples) -> None:
         """The next rows of the result, ``(n, width, bands) uint8`` or ``uint16``, the first of which is row ``y``."""
         if y != self._pairing.rows_seen:
             raise ValueError(f"row {y} came, row {self._pairing.rows_seen} was expected")
         self._seams.add(rows)
+        if self._text is not None:
+            self._text.add(y, rows)
         tallies: tuple[Tally, ...] = self._detail, self._invention, self._consistency, self._colour, self._ringing, self._registration
         for band in self._pairing.add(rows):
             if self._faces is not None:
@@ -129,10 +134,12 @@ class Verifier:
 
     def _seen(self) -> dict[str, Finding | str]:
         """What full mode found beyond quick, and why it found nothing."""
-        if self._faces is None:
-            return {"faces": faces.missing()}
-        found = faces.judge(self._faces, faces.detector(faces.model_path()))
-        return {"faces": found} if found is not None else {}
+        found: dict[str, Finding | str | None] = {"text": text.missing(), "faces": faces.missing()}
+        if self._text is not None:
+            found["text"] = None if self._text.empty else text.judge(self._text, self._reader or text.RapidReader())
+        if self._faces is not None:
+            found["faces"] = faces.judge(self._faces, faces.detector(faces.model_path()))
+        return {name: item for name, item in found.items() if item is not None}
 
     def invention_map(self) -> NDArray[np.float32]:
         """``(h, w)``, after the last row: expected error of what was added in 1/255, per source pixel or square of them."""
