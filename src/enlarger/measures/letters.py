@@ -30,9 +30,9 @@ NEAR = 5
 """Pixels of a row around a change that should be one or the other."""
 STRIP = 256
 """Rows looked at together: memory does not depend on the height."""
-MARGIN = 6
+MARGIN = 12
 """Pixels added on all sides."""
-WINDOW, LINE, OVERLAP = (40, 16), 3, 4
+WINDOW, LINE, OVERLAP = (40, 16), 3, 2
 """Cells that a crop has at most, across and down; and those that crops have in common: a line's height, and some letters."""
 FEWEST = 3
 """Cells with strokes that make a window worth reading."""
