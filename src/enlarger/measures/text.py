@@ -36,6 +36,8 @@ SHORTEST = 3
 """Letters and digits that a line has at least: less is read into texture too easily."""
 SMALL = 14
 """Height of a line, in pixels of the source, below which one letter more or less is no proof: even kernels lose one."""
+NEAR_EDGE = 2.0
+"""Source pixels from a crop's upper or lower edge within which a line may be cut through; such a line is not read."""
 MOST_LINES = 24
 LARGEST_ZOOM = 4.0
 FOUND_AT = 2.0
@@ -200,7 +202,7 @@ def judge(tally: Tally, reader: Reader) -> Finding | None:
             x, y, end_x, end_y = (round(v * ratio) for v in line)
             left -= 1
             box = _box(crop, zoom, tally.grid, x, y, end_x, end_y)
-            cut = y <= 1 or end_y >= before.shape[0] - 1
+            cut = min(y, before.shape[0] - end_y) < NEAR_EDGE * zoom
             if cut or end_x - x < end_y - y or end_y - y < 6 or any(_covered(box, other) for other in seen):
                 continue
             seen.append(box)
