@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from enlarger import sandbox
 from enlarger.canvas import IN_MEMORY, Canvas
 from enlarger.engines import find, names
 from enlarger.engines.engine import Engine, EngineSpec, ModelSpec, PictureEngine, TileEngine
@@ -160,9 +160,8 @@ class Enlarger:
         watch = Watch(planned, call.progress, call.cancel, started)
         watch.step("decode")
         watch.add("plan", time.perf_counter() - started)
-        read = sandbox.decode if options.sandbox else decode
         with scratch(call.scratch(planned)):
-            picture = read(source, allow_truncated=options.allow_truncated)
+            picture = _readers(options)[1](source, allow_truncated=options.allow_truncated)
         watch.add("decode", time.perf_counter() - started - watch.timings["plan"])
         seen = time.perf_counter()
         ailing = damage(picture)
@@ -205,7 +204,7 @@ class Enlarger:
 
     def _planned(self, source: Source, output: str | os.PathLike[str] | None, options: Options, call: Call) -> Plan:
         with scratch(call.temp):
-            header = (sandbox.probe if options.sandbox else probe)(source)
+            header = _readers(options)[0](source)
         path = _source_path(header.name) if isinstance(source, str | os.PathLike) else None
         target = _output_path(output, path, header, options)
         check_decoding(header, options.memory)
@@ -371,6 +370,16 @@ def worth_keeping(planned: Plan) -> bool:
     """
     pixels = [max(s.width * s.height * s.scale**2, s.out_width * s.out_height) for s in planned.stages]
     return sum(stage.seconds for stage in planned.stages) >= KEEP_FROM or 8 * max(pixels) > IN_MEMORY
+
+
+def _readers(options: Options) -> tuple[Callable[..., Header], Callable[..., Image]]:
+    """Who reads headers and who pixels."""
+    if options.sandbox:
+        # Loading what starts processes takes a tenth of all imports.
+        from enlarger import sandbox
+
+        return sandbox.probe, sandbox.decode
+    return probe, decode
 
 
 def _as_tile_engine(engine: TileEngine | PictureEngine, options: Options) -> TileEngine:
