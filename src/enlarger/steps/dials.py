@@ -203,7 +203,9 @@ class _Mix:
         height, width, bands = self.enlarged.shape
         canvas = Canvas(width, height, bands, dtype)
         for box, planes in strips:
-            self.clipped += int(np.count_nonzero(np.abs(planes - np.float32(0.5)) > np.float32(0.5 + 1 / 255)))
+            # Most strips clip nothing, which their extremes tell at a fraction of the cost of counting.
+            if planes.max() > 1 + 1 / 255 or planes.min() < -1 / 255:
+                self.clipped += int(np.count_nonzero(planes > 1 + 1 / 255) + np.count_nonzero(planes < -1 / 255))
             tile = self._exact(planes, box).transpose(1, 2, 0)
             if bands > self.channels:
                 alpha = planes_of(self.enlarged[box.y : box.bottom, :, -1:], 1)
@@ -219,7 +221,7 @@ class _Mix:
         rows = np.arange(box.y, box.bottom) * self.sizes.height // self.sizes.out_height - y
         columns = np.arange(box.width) * self.sizes.width // self.sizes.out_width
         if self.channels == 3:
-            neutral = _all_around(np.ptp(source, axis=2) == 0)
+            neutral = _all_around((source[..., 0] == source[..., 1]) & (source[..., 1] == source[..., 2]))
             if neutral.any():
                 where = neutral[rows][:, columns]
                 planes[:, where] = planes[:, where].mean(0)
@@ -234,17 +236,17 @@ class _Mix:
 def _same_around(source: Samples) -> NDArray[np.bool_]:
     """Whether a pixel equals its neighbours to the right and below."""
     same: NDArray[np.bool_] = np.ones(source.shape[:2], np.bool_)
-    same[:-1] &= (source[1:] == source[:-1]).all(2)
-    same[:, :-1] &= (source[:, 1:] == source[:, :-1]).all(2)
+    # Band by band: numpy's own reduction over so short an axis takes ten times as long.
+    for band in range(source.shape[2]):
+        same[:-1] &= source[1:, :, band] == source[:-1, :, band]
+        same[:, :-1] &= source[:, 1:, band] == source[:, :-1, band]
     return same
 
 
 def _all_around(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where all pixels within :data:`EXACT` are set; beyond the border counts as set."""
-    for axis in (0, 1):
-        pad = [(0, 0), (0, 0)]
-        pad[axis] = (EXACT, EXACT)
-        padded = np.pad(mask, pad, constant_values=True)
-        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * EXACT + 1, axis=axis)
-        mask = np.asarray(windows.all(-1))
+    for _ in range(EXACT):
+        wide = np.pad(mask, 1, constant_values=True)
+        rows = wide[:-2] & wide[1:-1] & wide[2:]
+        mask = rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]
     return mask
