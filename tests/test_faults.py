@@ -224,9 +224,15 @@ def test_killed_at_random_moments_it_goes_on_and_gives_the_same_bytes(source: Pa
     assert resumed > 3, "the kills never met a run at work: nothing was tested"
 
 
+def heeding() -> None:
+    """In a child: tests that run in the background ignore Ctrl-C, and their children would too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_stop_within_a_tile_and_keep_what_is_done(number: int, status: int, source: Path, expected: bytes, out: Path) -> None:
-    with subprocess.Popen(command(source, out, 0.1), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command(source, out, 0.1), **pipes, text=True, preexec_fn=heeding) as process:
         journal = out.parent / ".a.png.enlarger" / "journal"
         deadline = time.monotonic() + 20
         while not (journal.exists() and journal.read_bytes().count(b"\n") > 3):

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,9 @@ def test_interrupted_it_keeps_what_is_done_and_the_same_command_goes_on(number: 
     for n in range(6):
         (photos / f"x{n}.png").write_bytes((photos / "a.png").read_bytes())
     words = [sys.executable, "-c", PROGRAM, "photos", "-o", "out", *FAST, "--json"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # Tests that run in the background ignore Ctrl-C, and their children would too.
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeding) as process:
         record, deadline = Path("out", MANIFEST), time.monotonic() + 30
         while not (record.exists() and record.read_bytes().count(b"\n") >= 2):
             assert time.monotonic() < deadline
