@@ -81,6 +81,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.sandbox_child", ("NOUNS", "FILES", "enlarger.steps.decode")),
     ("enlarger.preflight", ("NOUNS",)),
     ("enlarger.progress", ("NOUNS",)),
+    ("enlarger.asked", ("NOUNS", "ENGINE", "STEPS", "enlarger.steps")),
     ("enlarger.proof", ("NOUNS", "ENGINE", "MEASURES", "enlarger.steps.tiles", "enlarger.steps.verify")),
     *((module, ("NOUNS", "CODECS", "PIXELS", "PAGE")) for module in GROUPS["PAGE"]),
     ("enlarger.result", ("NOUNS", "enlarger.proof", "enlarger.page", "enlarger.files.publish", "STEPS", "enlarger.steps")),
@@ -89,7 +90,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         "enlarger.pipeline",
         (
             *("NOUNS", "FIND", "STEPS", "enlarger.steps", "enlarger.files.publish", "PUBLIC"),
-            *(f"enlarger.{part}" for part in ("preflight", "sandbox", "progress", "proof", "provenance", "result")),
+            *(f"enlarger.{part}" for part in ("asked", "preflight", "sandbox", "progress", "proof", "provenance", "result")),
         ),
     ),
     ("enlarger.manifest", ("NOUNS",)),

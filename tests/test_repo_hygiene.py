@@ -11,7 +11,24 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOT_OURS = ("__pycache__", "build", "dist", "node_modules")  # what a tree without git may hold besides (dotted names too)
-BINARY = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif", ".gif", ".bmp", ".ppm", ".npy", ".npz", ".bin", ".icc", ".zip"}
+BINARY = {
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".avif",
+    ".gif",
+    ".bmp",
+    ".ppm",
+    ".npy",
+    ".npz",
+    ".bin",
+    ".icc",
+    ".zip",
+    ".safetensors",
+}
 MAX_BYTES = 3_000_000
 
 # Put together here so that this file does not trip over itself.

@@ -17,11 +17,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ValidationError
 
+from enlarger.asked import kind_of, output_path, settings_of, source_path, target_of
 from enlarger.canvas import IN_MEMORY, Canvas
 from enlarger.engines import find, names
-from enlarger.engines.engine import Engine, EngineSpec, ModelSpec, PictureEngine, TileEngine
+from enlarger.engines.engine import EngineSpec, ModelSpec, PictureEngine, TileEngine
 from enlarger.errors import EngineError, OutputError, UsageError
 from enlarger.files.publish import Announce, check_output, clean_parts
 from enlarger.image import Box, Header, Image, Samples
@@ -37,7 +37,6 @@ from enlarger.scratch import scratch
 from enlarger.steps import plan
 from enlarger.steps.decode import decode, probe
 from enlarger.steps.dials import deliver, repaired
-from enlarger.steps.encode import Target
 from enlarger.steps.enlarge import Tally, enlarge_by_picture, enlarge_by_tiles
 from enlarger.steps.ensemble import Ensemble
 from enlarger.steps.fit import fitted
@@ -166,7 +165,7 @@ class Enlarger:
         seen = time.perf_counter()
         ailing = damage(picture)
         watch.add("triage", time.perf_counter() - seen)
-        return Job(_kind(source), planned, options, picture, watch, call, dials_of(options, find(planned.stages[0].engine)), ailing)
+        return Job(kind_of(source), planned, options, picture, watch, call, dials_of(options, find(planned.stages[0].engine)), ailing)
 
     def run(self, job: Job) -> None:
         """The second third of :meth:`enlarge`: the engines. What is finished is kept in ``job.work``."""
@@ -181,7 +180,7 @@ class Enlarger:
             proof.shake(self._net(job))
             samples = self._proved(job, samples, proof)
         report = report_of(picture, planned, options, tally, watch, job.work, proof.fidelity)
-        job.result = Result(samples, picture, job.kind, _target(planned), report, proof)
+        job.result = Result(samples, picture, job.kind, target_of(planned), report, proof)
 
     def deliver(self, job: Job, *, announce: Announce | None = None) -> Result:
         """The last third of :meth:`enlarge`: the file, if there is to be one.
@@ -205,11 +204,11 @@ class Enlarger:
     def _planned(self, source: Source, output: str | os.PathLike[str] | None, options: Options, call: Call) -> Plan:
         with scratch(call.temp):
             header = _readers(options)[0](source)
-        path = _source_path(header.name) if isinstance(source, str | os.PathLike) else None
-        target = _output_path(output, path, header, options)
+        path = source_path(header.name) if isinstance(source, str | os.PathLike) else None
+        target = output_path(output, path, header, options)
         check_decoding(header, options.memory)
         planned = plan.make_plan(header, options, target)
-        _settings(find(planned.stages[0].engine), options)
+        settings_of(find(planned.stages[0].engine), options)
         if target is not None:
             check_output(target, overwrite=call.overwrite, source=path)
             for kind in ("html", "json") if call.report else ():
@@ -301,7 +300,7 @@ class Enlarger:
         model = next(m for m in engine.models() if m.id == stage.model)
         key = (stage.engine, stage.model, f"{stage.device}/{stage.threads}", repr(sorted(options.settings.items())))
         if key not in self._open:
-            self._open[key] = engine.open(model, engine.device(stage.device, stage.threads), _settings(engine, options))
+            self._open[key] = engine.open(model, engine.device(stage.device, stage.threads), settings_of(engine, options))
         return self._open[key], model
 
     def close(self) -> None:
@@ -385,45 +384,3 @@ def _readers(options: Options) -> tuple[Callable[..., Header], Callable[..., Ima
 def _as_tile_engine(engine: TileEngine | PictureEngine, options: Options) -> TileEngine:
     net: TileEngine = engine  # type: ignore[assignment]  # which of the two it is stands in its spec's scope
     return Ensemble(net) if options.self_ensemble else net
-
-
-def _settings(engine: Engine, options: Options) -> Any:
-    """``options.settings`` as the engine's own settings; what it does not know is refused."""
-    try:
-        return engine.spec.settings(**options.settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        known = ", ".join(engine.spec.settings.model_fields) or "none"
-        raise UsageError(
-            f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}",
-            hint=f"settings of {engine.spec.name}: {known}",
-            subject="--set",
-        ) from error
-
-
-def _kind(source: Source) -> str:
-    if isinstance(source, bytes):
-        return "bytes"
-    if isinstance(source, np.ndarray):
-        return "array"
-    return "path" if isinstance(source, str | os.PathLike | Image) else "pil"
-
-
-def _source_path(name: str) -> Path | None:
-    path = Path(name)
-    return path if path.exists() else None
-
-
-def _output_path(output: str | os.PathLike[str] | None, source: Path | None, header: Header, options: Options) -> Path | None:
-    """``output`` as a file: a folder (it exists, or ends in a slash) gets ``NAME-4x.EXT`` in it."""
-    if output is None:
-        return None
-    path = Path(output)
-    if path.is_dir() or os.fspath(output).endswith(("/", os.sep)):
-        return plan.default_output(source or Path("picture"), header, options, path)
-    return path
-
-
-def _target(planned: Plan) -> Target:
-    out = planned.output
-    return Target(out.format, out.quality, out.width, out.height, out.bits)

@@ -1,0 +1,66 @@
+"""What a caller asked for, as the pipeline needs it: kinds of sources, paths, an engine's own settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from enlarger.engines.engine import Engine
+from enlarger.errors import UsageError
+from enlarger.image import Header, Image
+from enlarger.options import Options
+from enlarger.report import Plan
+from enlarger.steps import plan
+from enlarger.steps.encode import Target
+
+if TYPE_CHECKING:
+    from enlarger.steps.decode import Source
+
+
+def settings_of(engine: Engine, options: Options) -> Any:
+    """``options.settings`` as the engine's own settings; what it does not know is refused."""
+    try:
+        return engine.spec.settings(**options.settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        known = ", ".join(engine.spec.settings.model_fields) or "none"
+        raise UsageError(
+            f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}",
+            hint=f"settings of {engine.spec.name}: {known}",
+            subject="--set",
+        ) from error
+
+
+def kind_of(source: Source) -> str:
+    """``"bytes"``, ``"array"``, ``"path"`` (also for an Image) or ``"pil"``."""
+    if isinstance(source, bytes):
+        return "bytes"
+    if isinstance(source, np.ndarray):
+        return "array"
+    return "path" if isinstance(source, str | os.PathLike | Image) else "pil"
+
+
+def source_path(name: str) -> Path | None:
+    """The file that a header names, if there is one."""
+    path = Path(name)
+    return path if path.exists() else None
+
+
+def output_path(output: str | os.PathLike[str] | None, source: Path | None, header: Header, options: Options) -> Path | None:
+    """``output`` as a file: a folder (it exists, or ends in a slash) gets ``NAME-4x.EXT`` in it."""
+    if output is None:
+        return None
+    path = Path(output)
+    if path.is_dir() or os.fspath(output).endswith(("/", os.sep)):
+        return plan.default_output(source or Path("picture"), header, options, path)
+    return path
+
+
+def target_of(planned: Plan) -> Target:
+    """What is to be written."""
+    out = planned.output
+    return Target(out.format, out.quality, out.width, out.height, out.bits)
