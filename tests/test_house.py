@@ -85,7 +85,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.proof", ("NOUNS", "ENGINE", "MEASURES", "enlarger.steps.tiles", "enlarger.steps.verify")),
     *((module, ("NOUNS", "CODECS", "PIXELS", "PAGE")) for module in GROUPS["PAGE"]),
     ("enlarger.result", ("NOUNS", "enlarger.proof", "enlarger.page", "enlarger.files.publish", "STEPS", "enlarger.steps")),
-    ("enlarger.provenance", ("NOUNS", "enlarger.progress", "STEPS", "enlarger.steps", "PUBLIC")),
+    ("enlarger.provenance", ("NOUNS", "FIND", "enlarger.progress", "STEPS", "enlarger.steps", "PUBLIC")),
     (
         "enlarger.pipeline",
         (

@@ -351,3 +351,62 @@ def test_doubt_stops_repairs_or_warns(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(enlarger.UsageError, match="verify"):
         enlarger.Options(on_doubt="stop", verify="off")
     assert enlarger.enlarge(source, 2, verify="off", **PLAIN).report.fidelity is None
+
+
+@pytest.mark.parametrize(
+    "wish", [{"skip_flat": False}, {"style": "crisp"}, {"self_ensemble": True, "seed": 7, "texture": 80}, {"verify": "off"}]
+)
+def test_the_command_of_the_report_says_all_that_was_asked(
+    wish: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shlex
+
+    from enlarger.interfaces import cli
+
+    source, output = tmp_path / "a.png", tmp_path / "b.png"
+    source.write_bytes(png(astronaut(0, 0, 40, 32)))
+    report = enlarger.enlarge(source, 4, output=output, **LIGHT, **wish).report
+    first = output.read_bytes()
+    output.unlink()
+    assert cli.main(shlex.split(report.reproduce.command)[1:]) == 0
+    capsys.readouterr()
+    assert output.read_bytes() == first
+
+
+def test_full_verify_shakes_pictures_smaller_than_the_net_asks() -> None:
+    report = enlarger.enlarge(astronaut(200, 80, 21, 17), 4, verify="full", **LIGHT).report
+    assert report.fidelity is not None
+    assert "instability" in report.fidelity.measures
+    kernel = enlarger.enlarge(astronaut(200, 80, 21, 17), 4, verify="full", **PLAIN).report
+    assert kernel.fidelity is not None
+    assert "kernel" in kernel.fidelity.not_checked["instability"]
+
+
+def test_native_dials_reach_the_engine_and_are_not_applied_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from pydantic import BaseModel, ConfigDict
+
+    from enlarger.engines import ncnn
+
+    class Own(BaseModel):
+        model_config = ConfigDict(frozen=True, extra="forbid")
+        detail: int = 50
+        creativity: int = 0
+
+    seen: list[Own] = []
+    engine = find("ncnn")
+    usual, spec = engine.open, engine.spec
+    plain = spec.settings()
+
+    def opened(model: Any, device: Any, settings: Own) -> Any:
+        seen.append(settings)
+        return usual(model, device, plain)
+
+    monkeypatch.setattr(ncnn.Ncnn, "spec", replace(spec, dials=("detail", "creativity"), settings=Own))
+    monkeypatch.setattr(engine, "open", opened)
+    source = astronaut(180, 60, 40, 32)
+    result = enlarger.enlarge(source, 4, detail=80, creativity=30, **LIGHT)
+    assert seen == [Own(detail=80, creativity=30)]
+    monkeypatch.undo()
+    assert np.array_equal(result.image, enlarger.enlarge(source, 4, **LIGHT).image)

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 
 def settings_of(engine: Engine, options: Options) -> Any:
-    """``options.settings`` as the engine's own settings; what it does not know is refused."""
+    """The engine's own settings: its native dials as asked, and ``options.settings``; what it does not know is refused."""
+    native = {name: value for name in engine.spec.dials if (value := getattr(options, name)) is not None}
     try:
-        return engine.spec.settings(**options.settings)
+        return engine.spec.settings(**(native | options.settings))
     except ValidationError as error:
         first = error.errors()[0]
         known = ", ".join(engine.spec.settings.model_fields) or "none"

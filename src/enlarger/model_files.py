@@ -10,10 +10,8 @@ import os
 import sys
 import tempfile
 import time
-import urllib.request
 from dataclasses import dataclass
 from functools import cache
-from http.client import HTTPException
 from pathlib import Path
 
 from enlarger.errors import WeightsError
@@ -117,6 +115,10 @@ def fetch(file: ModelFile, folder: Path) -> Path:
 
 def _downloaded(file: ModelFile, folder: Path) -> bytes:
     """The bytes, of the right number and with the right sum: these files are small enough for memory."""
+    # Only who fetches needs them: they would double the time of loading what verify needs.
+    import urllib.request
+    from http.client import HTTPException
+
     hint = f"try again, or put it into {folder} yourself; it is at {file.url}"
     end = time.monotonic() + PATIENCE
     data = bytearray()

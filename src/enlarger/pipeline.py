@@ -24,7 +24,7 @@ from enlarger.engines import find, names
 from enlarger.engines.engine import EngineSpec, ModelSpec, PictureEngine, TileEngine
 from enlarger.errors import EngineError, OutputError, UsageError
 from enlarger.files.publish import Announce, check_output, clean_parts
-from enlarger.image import Box, Header, Image, Samples
+from enlarger.image import Box, Header, Image, Samples, Tile
 from enlarger.journal import Ledger, Work, work_folder
 from enlarger.options import Dials, Options
 from enlarger.preflight import check_decoding, check_room
@@ -37,7 +37,7 @@ from enlarger.scratch import scratch
 from enlarger.steps import plan
 from enlarger.steps.decode import decode, probe
 from enlarger.steps.dials import deliver, repaired
-from enlarger.steps.enlarge import Tally, enlarge_by_picture, enlarge_by_tiles
+from enlarger.steps.enlarge import Tally, enlarge_by_picture, enlarge_by_tiles, padded_to_rules
 from enlarger.steps.ensemble import Ensemble
 from enlarger.steps.fit import fitted
 from enlarger.steps.flat import flat_map
@@ -177,7 +177,7 @@ class Enlarger:
         with scratch(job.call.scratch(planned)):
             samples, tally = self._stages(job, kept)
             proof = Proof(picture, planned, options)
-            proof.shake(self._net(job))
+            proof.shake(self._whole_net(job), lambda: watch.step("verify"))
             samples = self._proved(job, samples, proof)
         report = report_of(picture, planned, options, tally, watch, job.work, proof.fidelity)
         job.result = Result(samples, picture, job.kind, target_of(planned), report, proof)
@@ -195,9 +195,10 @@ class Enlarger:
             # Looking for them takes a listing of the folder, and tells nothing new after a small job's start from scratch.
             if job.work.found or worth_keeping(job.planned):
                 clean_parts(target)
-            job.result.publish(target, overwrite=job.call.overwrite, announce=announce)
-            if job.call.report:
-                job.result.save_report(target, overwrite=job.call.overwrite)
+            with scratch(job.call.scratch(job.planned)):
+                job.result.publish(target, overwrite=job.call.overwrite, announce=announce)
+                if job.call.report:
+                    job.result.save_report(target, overwrite=job.call.overwrite)
             job.work.discard()
         return job.result
 
@@ -285,10 +286,20 @@ class Enlarger:
                 raise EngineError("a part of the result was never written", hint="report this; it is a bug")
             return canvas.samples(), tally
 
-    def _net(self, job: Job) -> TileEngine | None:
-        """The engine of the first stage, if it sees tiles."""
+    def _whole_net(self, job: Job) -> Callable[[Tile], Tile] | None:
+        """The first stage's net for tiles of any size; ``None`` for a kernel."""
         stage = job.planned.stages[0]
-        return _as_tile_engine(self._engine(stage, job.options)[0], job.options) if stage.scale else None
+        engine, model = self._engine(stage, job.options)
+        if not stage.scale:
+            return None
+        net = _as_tile_engine(engine, job.options)
+
+        def enlarged(tile: Tile) -> Tile:
+            height, width = tile.shape[:2]
+            padded, top, left = padded_to_rules(tile, model)
+            return net(padded)[Box(left, top, width, height).scaled(model.scale).slices()]
+
+        return enlarged
 
     def _on_cpu(self, stage: Stage, options: Options) -> TileEngine:
         """The stage's model on the CPU: what a tile gets on which the device answered NaN or infinity."""
@@ -298,9 +309,10 @@ class Enlarger:
         """The opened engine for ``stage``, opened only once."""
         engine = find(stage.engine)
         model = next(m for m in engine.models() if m.id == stage.model)
-        key = (stage.engine, stage.model, f"{stage.device}/{stage.threads}", repr(sorted(options.settings.items())))
+        settings = settings_of(engine, options)
+        key = (stage.engine, stage.model, f"{stage.device}/{stage.threads}", repr(settings))
         if key not in self._open:
-            self._open[key] = engine.open(model, engine.device(stage.device, stage.threads), settings_of(engine, options))
+            self._open[key] = engine.open(model, engine.device(stage.device, stage.threads), settings)
         return self._open[key], model
 
     def close(self) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.canvas import Canvas
-from enlarger.engines.engine import TileEngine
 from enlarger.errors import DoubtError
 from enlarger.fidelity import Fidelity
-from enlarger.image import Image, Samples
+from enlarger.image import Image, Samples, Tile
 from enlarger.measures.finding import Finding
 from enlarger.measures.grid import Grid as MeasureGrid
 from enlarger.measures.instability import disagreements, judge
@@ -39,8 +39,11 @@ class Proof:
         self._verifier: Verifier | None = None
         self._instability: Finding | str | None = None
 
-    def shake(self, net: TileEngine | None) -> None:
-        """In full mode: what ``net``, the first stage's, makes of the source mirrored, turned and shifted; ``None`` for a kernel."""
+    def shake(self, net: Callable[[Tile], Tile] | None, tick: Callable[[], None]) -> None:
+        """In full mode: what ``net``, the first stage's, makes of the source mirrored, turned and shifted; ``None`` for a kernel.
+
+        ``tick`` is called before each tile and may raise to cancel.
+        """
         if self._options.verify != "full":
             return
         if net is None:
@@ -51,6 +54,7 @@ class Proof:
         grid = Grid(stage.width, stage.height, stage.columns, stage.rows, stage.halo, stage.feather)
         found = Canvas(source.width, source.height, 1, np.float32)
         for tile in grid:
+            tick()
             seen = np.broadcast_to(source.tile(tile.read)[..., : source.channels], (tile.read.height, tile.read.width, 3))
             spread = disagreements(net, np.ascontiguousarray(seen))
             x, y = tile.owned.x - tile.read.x, tile.owned.y - tile.read.y

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from enlarger import __version__
+from enlarger.engines import find
 from enlarger.fidelity import Fidelity
 from enlarger.image import Image, Notice
 from enlarger.journal import Work
@@ -27,6 +28,7 @@ def job_key(picture: Image, planned: Plan, options: Options, dials: Dials) -> st
         "source": picture.sha256,
         "stages": [stage.model_dump(exclude={"seconds"}) for stage in planned.stages],
         "settings": options.settings,
+        "native": {name: getattr(options, name) for stage in planned.stages for name in find(stage.engine).spec.dials},
         "self_ensemble": options.self_ensemble,
         "skip_flat": options.skip_flat and dials.resemblance >= 50,
         # Dials work on finished canvases, but for those of all stages but the last, from which the next one starts.
@@ -82,8 +84,8 @@ def _command(name: str, planned: Plan, options: Options) -> str:
         given["model"] = stage.model
     words = ["enlarger", "enlarge", name]
     for key, value in given.items():
-        flag = "--" + key.replace("_", "-")
-        words += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+        flag = ("--no-" if value is False else "--") + key.replace("_", "-")
+        words += [flag] if isinstance(value, bool) else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
     for key, value in sorted(options.settings.items()):
         words += ["--set", f"{key}={value}"]
     if planned.output.path:

@@ -19,6 +19,7 @@ from enlarger.proof import Proof
 from enlarger.report import Plan, Report, Warning_
 from enlarger.steps import encode, plan
 from enlarger.steps.encode import Target, Written
+from enlarger.steps.fit import fitted
 
 
 def path_of_report(output: Path, kind: str) -> Path:
@@ -82,7 +83,7 @@ class Result:
         Both need nothing else to be read. Raises :class:`OutputError`.
         """
         html, data = (path_of_report(Path(output), kind) for kind in ("html", "json"))
-        pixels = encode.reduced(self._samples, replace(self._target, bits=min(self._target.bits, 16)), self._source)
+        pixels = fitted(self._samples, self._target.width, self._target.height)
         for path, text in ((data, self.report.to_json() + "\n"), (html, self._page(pixels))):
             part = part_name(path)
             try:

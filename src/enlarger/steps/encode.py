@@ -132,7 +132,7 @@ def save(
     format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha, quality=target.quality)
     if target.format == "dz":
         if judge is not None:
-            judge.of(reduced(samples, target, source), str(path))
+            judge.of(fit.fitted(samples, target.width, target.height), str(path))
         return _save_tiles(samples, target, source, path, overwrite=overwrite)
     part = part_name(path)
     with _translated(str(path)):
@@ -217,7 +217,7 @@ def _write(fd: int, samples: Samples, target: Target, source: Image, judge: Judg
         whole = target.bits <= 16 and alpha == source.alpha
         notices += _checked(reader, target, kept, picture, judge if whole else None)
         if judge is not None and not whole:
-            judge.of(reduced(samples, dataclasses.replace(target, bits=min(target.bits, 16)), source))
+            judge.of(fit.fitted(samples, target.width, target.height))
         return Written(reader.size, reader.sha256(), tuple(notices))
 
 

@@ -278,7 +278,7 @@ class _Caller:
         """One call of the net for ``(h, w, 1 or 3)``; the answer for ``inside``, with as many channels."""
         height, width, channels = tile.shape
         three = np.broadcast_to(tile, (height, width, 3)) if channels == 1 else tile
-        padded, top, left = _padded(three, self.model)
+        padded, top, left = padded_to_rules(three, self.model)
         padded.flags.writeable = False
         start = time.perf_counter()
         answer = self.engine(padded)
@@ -294,7 +294,7 @@ def _within(part: Box, span: Box, scale: int) -> tuple[slice, slice]:
     return Box(part.x - span.x, part.y - span.y, part.width, part.height).scaled(scale).slices()
 
 
-def _padded(tile: Tile, model: ModelSpec) -> tuple[Tile, int, int]:
+def padded_to_rules(tile: Tile, model: ModelSpec) -> tuple[Tile, int, int]:
     """A contiguous copy of ``tile`` extended by reflection to the size rules of ``model``, and where in it the tile begins.
 
     The tile lies in the middle: nets err most along their own border.
