@@ -140,6 +140,8 @@ BREACHES: dict[str, tuple[str, Callable[[], Toy]]] = {
     "any device will do": ("devices", lambda: Toy(any_device=True)),
     "a device that the spec hides": ("devices", lambda: Toy(auto="gpu")),
     "unknown settings vanish": ("settings", lambda: Toy(spec={"settings": Lenient})),
+    "a dial nobody knows": ("settings", lambda: Toy(spec={"dials": ("volume",)})),
+    "a dial that is never heard": ("settings", lambda: Toy(spec={"dials": ("detail",)})),
     "writes to its input": ("input untouched", lambda: Toy(in_place)),
     "unlocks and writes to its input": ("input untouched", lambda: Toy(writing)),
     "too small": ("shape", lambda: Toy(lambda tile: double(tile)[:-1])),

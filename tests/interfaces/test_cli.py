@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 from tests.pictures import pixels
+from tests.terminal import shown
 
 import enlarger
 from enlarger.interfaces import cli
@@ -242,7 +243,6 @@ def test_as_a_process(photo: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal to watch")
 def test_progress_is_shown_to_a_terminal(photo: Path) -> None:
     """Tiles, speed and time left appear on stderr when it is a terminal."""
-    master, slave = os.openpty()
     words = [
         sys.executable,
         "-m",
@@ -257,20 +257,7 @@ def test_progress_is_shown_to_a_terminal(photo: Path) -> None:
         "--scale",
         "16",
     ]
-    environment = {**os.environ, "COLUMNS": "120", "TERM": "xterm-256color"}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=slave, env=environment) as process:
-        os.close(slave)
-        seen = b""
-        while True:
-            try:
-                chunk = os.read(master, 65536)
-            except OSError:
-                break
-            if not chunk:
-                break
-            seen += chunk
-    os.close(master)
-    assert process.returncode == 0
+    seen = shown(words)
     assert b"tile " in seen
     assert b"MP/s" in seen
     assert b" left" in seen

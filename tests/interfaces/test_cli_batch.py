@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from tests.terminal import shown
 
 import enlarger
 from enlarger.interfaces import cli
@@ -229,21 +230,6 @@ def test_interrupted_it_keeps_what_is_done_and_the_same_command_goes_on(number: 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal to watch")
 def test_two_bars_are_shown_to_a_terminal(photos: Path) -> None:
-    master, slave = os.openpty()
-    environment = {**os.environ, "COLUMNS": "120", "TERM": "xterm-256color"}
-    words = [sys.executable, "-c", PROGRAM, "photos", "-o", "out", *FAST]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=slave, env=environment) as process:
-        os.close(slave)
-        seen = b""
-        while True:
-            try:
-                chunk = os.read(master, 65536)
-            except OSError:
-                break
-            if not chunk:
-                break
-            seen += chunk
-    os.close(master)
-    assert process.returncode == 0
+    seen = shown([sys.executable, "-c", PROGRAM, "photos", "-o", "out", *FAST])
     for part in (b"all files", b"/3", b"a.png", b"tile ", b" left"):
         assert part in seen, part

@@ -58,6 +58,10 @@ class _Broken(Exception):
     """Raised inside a clause; :func:`check` adds the clause's name."""
 
 
+NATIVE = ("detail", "creativity")
+"""Dials that an engine may carry out itself."""
+
+
 def _require(holds: bool, message: str) -> None:
     if not holds:
         raise _Broken(message)
@@ -139,6 +143,10 @@ def _devices(subject: Subject) -> None:
 
 
 def _settings(subject: Subject) -> None:
+    spec = subject.engine.spec
+    for dial in spec.dials:
+        _require(dial in NATIVE, f"the native dial {dial!r} is none of {', '.join(NATIVE)}")
+        _require(dial in spec.settings.model_fields, f"the native dial {dial!r} is no field of the settings, so it would never be heard")
     try:
         subject.engine.spec.settings.model_validate({"no_such_setting": "1"})
     except ValidationError:

@@ -85,9 +85,9 @@ class EngineSpec:
     """What the planner must know of an engine.
 
     ``scope``: ``"tile"`` engines turn a tile into a tile (:class:`TileEngine`); ``"picture"`` engines see the whole source
-    and are asked for boxes of the result (:class:`PictureEngine`).
-    ``dials`` names those of ``detail`` and ``creativity`` that the engine carries out natively: each is a field of ``settings`` and gets
-    what the caller asked for, 0 to 100, and is then not applied to its answer; ``deterministic`` says that the same tile gives the same bytes again on the same machine.
+    and are asked for boxes of the result (:class:`PictureEngine`). ``dials`` names those of ``detail`` and ``creativity`` that the
+    engine carries out natively: each is a field of ``settings``, gets what the caller asked for (0 to 100), and is then not
+    applied to the answer. ``deterministic`` says that the same tile gives the same bytes again on the same machine.
     """
 
     name: str
