@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -53,7 +54,7 @@ def main() -> None:
     measure = "ENLARGER_SAMPLES" in os.environ
     train(run, Cache(asked.photos, asked.cache or asked.run.parent / "cache"), minutes=asked.minutes, measure=measure)
     if measure and not run.stop:
-        rows = {recipe.name: evaluate.everything(evaluate.with_net(run.average), recipe.scale, asked.photos)}
+        rows = {recipe.name: evaluate.everything(partial(evaluate.with_net, run.average), recipe.scale, asked.photos)}
         evaluate.write(rows, run.folder)
         run.note(**rows[recipe.name])
 

@@ -23,6 +23,7 @@ class Recipe:
     channels: int = 64
     blocks: int = 16
     skip: Literal["nearest", "bicubic"] = "nearest"
+    conditions: int = 0
     degradation: str = "clean"
     crop: int = 40
     batch: int = 16
@@ -36,7 +37,7 @@ class Recipe:
 
     @property
     def shape(self) -> Shape:
-        return Shape(scale=self.scale, channels=self.channels, blocks=self.blocks, skip=self.skip)
+        return Shape(scale=self.scale, channels=self.channels, blocks=self.blocks, skip=self.skip, conditions=self.conditions)
 
 
 def recipes(file: Path = FILE) -> dict[str, Recipe]:

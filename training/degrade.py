@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.damage import DAMAGES, damaged
+from training.damage import DAMAGES, UNTOUCHED, Levels, damaged
 from training.photos import Cache, crops
 from training.resize import Bytes, matrix
 
@@ -28,15 +28,40 @@ def clean(large: Tensor, scale: int) -> Tensor:
     return rounded(rows @ torch.from_numpy(matrix(large.shape[-1], width)).T)
 
 
-def pairs(cache: Cache, random: np.random.Generator, kind: str, scale: int, size: int, count: int) -> tuple[Tensor, Tensor]:
-    """(count, 3, size, size) and (count, 3, size * scale, size * scale) in [0, 1]. `kind` is "clean" or a name in damage.DAMAGES."""
+def dials(levels: Levels, random: np.random.Generator) -> Levels:
+    """What a person or a measurement would say of `levels`: up to a tenth beside them, and now and then a little where nothing is."""
+    if levels == UNTOUCHED:
+        said = random.uniform(0, 0.2, 2) if random.random() < 0.4 else np.zeros(2)
+    else:
+        said = np.array(levels) + np.where(np.array(levels) > 0, random.uniform(-0.1, 0.1, 2), 0)
+    denoise, deblock = np.clip(said, 0, 1)
+    return float(denoise), float(deblock)
+
+
+def with_planes(x: Tensor, levels: list[Levels], conditions: int) -> Tensor:
+    """(n, 3, h, w) -> (n, 3 + conditions, h, w): each picture's levels as constant planes behind its colours."""
+    planes = torch.tensor(levels)[:, :conditions, None, None]
+    return torch.cat([x, planes.expand(-1, -1, *x.shape[2:])], dim=1)
+
+
+def pairs(
+    cache: Cache, random: np.random.Generator, kind: str, scale: int, size: int, count: int, conditions: int = 0
+) -> tuple[Tensor, Tensor]:
+    """(count, 3 + conditions, size, size) and (count, 3, size * scale, size * scale) in [0, 1].
+
+    `kind` is "clean" or a name in damage.DAMAGES.
+    """
     margin = MARGIN if kind == "clean" else 8
+    levels = [UNTOUCHED] * count
     large = crops(cache, random, count, (size + 2 * margin) * scale)
     if kind == "clean":
         small, top, left = clean(tensor(large), scale), margin, margin
     else:
-        small = tensor(np.stack([damaged(one, random, scale, DAMAGES[kind]) for one in large]))
+        done = [damaged(one, random, scale, DAMAGES[kind]) for one in large]
+        small = tensor(np.stack([picture for picture, _ in done]))
+        levels = [dials(known, random) for _, known in done]
         top, left = (int(n) for n in random.integers(4, 12, 2))  # so that JPEG's blocks begin anywhere
     x = small[..., top : top + size, left : left + size].contiguous()
     truth = tensor(large[:, top * scale : (top + size) * scale, left * scale : (left + size) * scale])
-    return x / 255, truth / 255
+    x = x / 255
+    return with_planes(x, levels, conditions) if conditions else x, truth / 255

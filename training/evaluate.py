@@ -4,18 +4,22 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from training import ncnn_files, photos, weights
+from training.damage import UNTOUCHED, Levels, deblock_level, denoise_level, jpeg
 from training.metrics import psnr, psnr_y, ssim_y
 from training.nets import Compact, enlarge_bytes
-from training.resize import Bytes, enlarge, reduce
+from training.resize import Bytes, enlarge, reduce, to_bytes
 
 Enlarge = Callable[[Bytes], Bytes]
 Scores = dict[str, float]
+Pairs = Iterable[tuple[Bytes, Bytes]]
+JPEG, NOISE = 40, 15.0  # what the damaged Set14 has
 
 
 def samples_folder() -> Path:
@@ -39,7 +43,19 @@ def unseen(folder: Path, scale: int) -> Iterator[tuple[Bytes, Bytes]]:
         yield reduce(large, scale), large
 
 
-def measure(enlarge: Enlarge, pictures: Iterable[tuple[Bytes, Bytes]], scale: int) -> Scores:
+def with_jpeg(pictures: Pairs, quality: int) -> Pairs:
+    """The small pictures through JPEG, 4:2:0."""
+    for small, large in pictures:
+        yield jpeg(small, quality), large
+
+
+def with_noise(pictures: Pairs, sigma: float) -> Pairs:
+    """The small pictures with even, coloured, seeded noise of `sigma` on the 0-255 scale."""
+    for i, (small, large) in enumerate(pictures):
+        yield to_bytes(small + np.random.default_rng([1, i]).normal(0, sigma, small.shape)), large
+
+
+def measure(enlarge: Enlarge, pictures: Pairs, scale: int) -> Scores:
     """Means over the pictures: psnr_y, ssim_y (7 x 7 window) and ssim_gaussian against the truth, and consistency PSNR(x, D(y)) over all
     channels, at most 100 dB a picture."""
     rows = []
@@ -51,24 +67,34 @@ def measure(enlarge: Enlarge, pictures: Iterable[tuple[Bytes, Bytes]], scale: in
     return dict(zip(("psnr_y", "ssim_y", "ssim_gaussian", "consistency"), means, strict=True)) | {"pictures": len(rows)}
 
 
-def with_net(net: Compact) -> Enlarge:
+def with_net(net: Compact, levels: Levels = UNTOUCHED) -> Enlarge:
+    """`levels` is what the net is told of the damage, if it reads conditions."""
     was = net.training
 
     def answer(picture: Bytes) -> Bytes:
         net.eval()
         device = next(net.parameters()).device
-        y = enlarge_bytes(net, torch.from_numpy(np.array(picture)).to(device))
+        y = enlarge_bytes(net, torch.from_numpy(np.array(picture)).to(device), levels)
         net.train(was)
         return np.asarray(y.cpu())
 
     return answer
 
 
-def everything(enlarge: Enlarge, scale: int, folder: Path | None) -> dict[str, Scores]:
-    """Set5 and Set14 and, where the photographs are at hand, the held-out ones."""
-    scores = {name: measure(enlarge, published(samples_folder() / name, scale), scale) for name in ("set5", "set14")}
+def everything(told: Callable[[Levels], Enlarge], scale: int, folder: Path | None) -> dict[str, Scores]:
+    """Set5, Set14, Set14 with JPEG and with noise and, where the photographs are at hand, the held-out ones.
+
+    `told` gives the net that is told the levels of the damage; for one that reads none it is the same net each time.
+    """
+    set5, set14 = (samples_folder() / name for name in ("set5", "set14"))
+    scores = {
+        "set5": measure(told(UNTOUCHED), published(set5, scale), scale),
+        "set14": measure(told(UNTOUCHED), published(set14, scale), scale),
+        f"set14_jpeg{JPEG}": measure(told((0.0, deblock_level(JPEG))), with_jpeg(published(set14, scale), JPEG), scale),
+        f"set14_noise{NOISE:.0f}": measure(told((denoise_level(NOISE), 0.0)), with_noise(published(set14, scale), NOISE), scale),
+    }
     if folder is not None:
-        scores["held_out"] = measure(enlarge, unseen(folder, scale), scale)
+        scores["held_out"] = measure(told(UNTOUCHED), unseen(folder, scale), scale)
     return scores
 
 
@@ -85,6 +111,10 @@ def table(rows: dict[str, dict[str, Scores]]) -> str:
 def bicubic(scale: int) -> Enlarge:
     """The plain enlargement that every net must beat."""
     return lambda picture: enlarge(picture, scale)
+
+
+def told_nothing(scale: int, _levels: Levels) -> Enlarge:
+    return bicubic(scale)
 
 
 def write(rows: dict[str, dict[str, Scores]], folder: Path) -> None:
@@ -104,8 +134,8 @@ def main() -> None:
     for path in asked.nets:
         net = ncnn_files.read(path, path.with_suffix(".bin")) if path.suffix == ".param" else weights.load(path)
         photographs = Path(asked.photos) if asked.photos else None
-        rows.setdefault(f"bicubic x{net.shape.scale}", everything(bicubic(net.shape.scale), net.shape.scale, photographs))
-        rows[path.stem] = everything(with_net(net), net.shape.scale, photographs)
+        rows.setdefault(f"bicubic x{net.shape.scale}", everything(partial(told_nothing, net.shape.scale), net.shape.scale, photographs))
+        rows[path.stem] = everything(partial(with_net, net), net.shape.scale, photographs)
     print(table(rows))
     if asked.out:
         write(rows, asked.out)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from training import ncnn_files, weights
 from training.metrics import psnr
-from training.nets import Compact
+from training.nets import CONDITIONS, Compact
 from training.photos import photo_sets
 
 ENOUGH = 60.0  # dB between an exported and the trained net, over float outputs on the 0-255 scale
@@ -21,7 +21,7 @@ Pixels = NDArray[np.float32]
 
 
 def with_torch(net: Compact, x: Pixels) -> Pixels:
-    """(3, h, w) -> (3, h * scale, w * scale), both in [0, 1]."""
+    """(3 and one per condition, h, w) -> (3, h * scale, w * scale), both in [0, 1]."""
     with torch.inference_mode():
         return np.asarray(net.eval()(torch.from_numpy(x)[None])[0].numpy())
 
@@ -60,7 +60,7 @@ def write_onnx(net: Compact, path: Path) -> None:
     height, width = torch.export.Dim("height"), torch.export.Dim("width")
     torch.onnx.export(
         net.eval(),
-        (torch.rand(1, 3, 32, 40),),
+        (torch.rand(1, net.shape.inputs, 32, 40),),
         path,
         input_names=["data"],
         output_names=["output"],
@@ -80,13 +80,15 @@ def write_onnx(net: Compact, path: Path) -> None:
     onnx.save(model, path)
 
 
-def probe(seed: int = 5) -> Pixels:
-    """(3, 48, 56) in [0, 1]: smooth colour, edges and noise."""
+def probe(conditions: int = 0, seed: int = 5) -> Pixels:
+    """(3 + conditions, 48, 56) in [0, 1]: smooth colour, edges and noise; behind them constant planes of random strength."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[0:48, 0:56] / 8
     smooth = np.stack([np.sin(x + y), np.cos(x - 2 * y), np.sin(x) * np.cos(y)]) * 0.3 + 0.5
     edges = np.where((x % 2 > 1) ^ (y % 3 > 1), 0.25, -0.25)
-    return np.clip(smooth + edges + random.normal(0, 0.03, smooth.shape), 0, 1).astype(np.float32)
+    colours = np.clip(smooth + edges + random.normal(0, 0.03, smooth.shape), 0, 1)
+    planes = np.broadcast_to(random.uniform(0.1, 0.9, (conditions, 1, 1)), (conditions, *x.shape))
+    return np.concatenate([colours, planes]).astype(np.float32)
 
 
 def agreement(a: Pixels, b: Pixels) -> float:
@@ -102,7 +104,7 @@ def export(checkpoint: Path, folder: Path, name: str) -> dict[str, float]:
     write_onnx(net, graph)
     if checkpoint.resolve() != (folder / f"{name}.safetensors").resolve():
         shutil.copyfile(checkpoint, folder / f"{name}.safetensors")
-    x = probe()
+    x = probe(net.shape.conditions)
     wanted = with_torch(net, x)
     found = {"ncnn": agreement(wanted, with_ncnn(param, binary, x)), "onnx": agreement(wanted, with_onnx(graph, x))}
     for runtime, decibel in found.items():
@@ -121,6 +123,8 @@ def card(net: Compact, path: Path, name: str, found: dict[str, float]) -> None:
     parameters = sum(p.numel() for p in net.parameters())
     agreements = ", ".join(f"{runtime} {decibel:.0f} dB" for runtime, decibel in found.items())
     shape = f"{net.shape.blocks + 2} convolutions, {net.shape.channels} channels, {net.shape.skip} skip, {parameters:,} parameters"
+    if net.shape.conditions:
+        shape += f"; {net.shape.inputs} input channels: RGB and constant planes in [0, 1], {', '.join(CONDITIONS[: net.shape.conditions])}"
     words = {"name": name, "scale": net.shape.scale, "shape": shape, "pictures": pictures, "agreements": agreements}
     path.write_text(template.format(**words), encoding="utf-8")
 

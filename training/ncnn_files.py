@@ -30,7 +30,9 @@ def read(param: Path, weights: Path) -> Compact:
     shuffle = int(settings[kinds.index("PixelShuffle")]["0"])
     if outputs[-1] != 3 * shuffle**2 or kinds[-1] != "BinaryOp":
         raise ValueError(f"{param}: pixel shuffle by {shuffle} behind {outputs[-1]} channels is another shape")
-    net = Compact(Shape(scale=shuffle, channels=outputs[0], blocks=len(outputs) - 2))  # type: ignore[arg-type]
+    inputs = int(settings[kinds.index("Convolution")]["6"]) // (9 * outputs[0])
+    shape = Shape(scale=shuffle, channels=outputs[0], blocks=len(outputs) - 2, conditions=inputs - 3)  # type: ignore[arg-type]
+    net = Compact(shape)
     data = weights.read_bytes()
     at = 0
 
@@ -56,12 +58,18 @@ def read(param: Path, weights: Path) -> Compact:
 
 
 def _graph(shape: Shape) -> list[str]:
-    """The lines of a .param file. Blobs `data` and `output` as in the realesr-animevideov3 files, so the same engine runs both."""
+    """The lines of a .param file. Blobs `data` and `output` as in the realesr-animevideov3 files, so the same engine runs both.
+
+    With conditions `data` has a channel more for each, behind the colours, and the skip takes the first three channels of it.
+    """
     scale, channels, last = shape.scale, shape.channels, shape.blocks + 1
     lines = [("Input", "data", 0, 1, "data", ""), ("Split", "twice", 1, 2, "data source skip", "")]
-    at = "source"
+    at, skip = "source", "skip"
+    if shape.conditions:
+        skip = "colours"  # starts, ends and axes of ncnn's Crop; axis 0 is the channel
+        lines.append(("Crop", "colours", 1, 1, "skip colours", "-23309=1,0 -23310=1,3 -23311=1,0"))
     for i in range(last + 1):
-        wide, deep = (3 * scale**2 if i == last else channels), (3 if i == 0 else channels)
+        wide, deep = (3 * scale**2 if i == last else channels), (shape.inputs if i == 0 else channels)
         settings = f"0={wide} 1=3 4=1 5=1 6={wide * deep * 9}"
         lines.append(("Convolution", f"conv{i}", 1, 1, f"{at} conv{i}", settings))
         at = f"conv{i}"
@@ -70,13 +78,13 @@ def _graph(shape: Shape) -> list[str]:
             at = f"slope{i}"
     if shape.skip == "bicubic":
         count = 3 * scale**2
-        lines.append(("Padding", "edges", 1, 1, "skip edges", "0=2 1=2 2=2 3=2 4=1"))
+        lines.append(("Padding", "edges", 1, 1, f"{skip} edges", "0=2 1=2 2=2 3=2 4=1"))
         lines.append(("ConvolutionDepthWise", "phases", 1, 1, "edges phases", f"0={count} 1=5 6={count * 25} 7=3"))
         lines.append(("BinaryOp", "sum", 2, 1, f"{at} phases sum", "0=0"))
         lines.append(("PixelShuffle", "shuffle", 1, 1, "sum output", f"0={scale}"))
     else:
         lines.append(("PixelShuffle", "shuffle", 1, 1, f"{at} shuffle", f"0={scale}"))
-        lines.append(("Interp", "nearest", 1, 1, "skip nearest", f"0=1 1={scale:e} 2={scale:e}"))
+        lines.append(("Interp", "nearest", 1, 1, f"{skip} nearest", f"0=1 1={scale:e} 2={scale:e}"))
         lines.append(("BinaryOp", "sum", 2, 1, "shuffle nearest output", "0=0"))
     blobs = sum(outputs for _, _, _, outputs, _, _ in lines)
     text = [f"{kind:<24} {name:<10} {ins} {outs} {ends} {settings}".rstrip() for kind, name, ins, outs, ends, settings in lines]

@@ -2,8 +2,10 @@
 
 The shape is SRVGGNetCompact of Real-ESRGAN (X. Wang et al., BSD-3-Clause): `blocks` times conv + PReLU between a first and a last
 convolution; 64 channels and 16 blocks have 0.62 million parameters. Tensors are (n, 3, h, w) in [0, 1] -> (n, 3, h * scale, w * scale).
+A net that takes conditions reads one constant plane more per condition, behind the colours (as K. Zhang et al. 2018, FFDNet, do for noise).
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -14,6 +16,8 @@ from torch.nn import functional as F
 
 from training.resize import matrix
 
+CONDITIONS = ("denoise", "deblock")  # the planes in their order; strengths in [0, 1], what each means stands in damage.py
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -23,6 +27,16 @@ class Shape:
     channels: int = 64
     blocks: int = 16
     skip: Literal["nearest", "bicubic"] = "nearest"
+    conditions: int = 0  # how many of CONDITIONS the net reads
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.conditions <= len(CONDITIONS):
+            raise ValueError(f"{self.conditions} conditions: there are {len(CONDITIONS)}, {', '.join(CONDITIONS)}")
+
+    @property
+    def inputs(self) -> int:
+        """Channels that the net reads: the colours and one plane per condition."""
+        return 3 + self.conditions
 
     def as_text(self) -> dict[str, str]:
         """For the metadata of a safetensors file, which holds strings only."""
@@ -35,6 +49,7 @@ class Shape:
             channels=int(text["channels"]),
             blocks=int(text["blocks"]),
             skip=text["skip"],  # type: ignore[arg-type]
+            conditions=int(text.get("conditions", "0")),  # files from before there were any
         )
 
 
@@ -67,7 +82,7 @@ class Compact(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        widths = [3, *[shape.channels] * (shape.blocks + 1), 3 * shape.scale**2]
+        widths = [shape.inputs, *[shape.channels] * (shape.blocks + 1), 3 * shape.scale**2]
         self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
         self.slopes = nn.ModuleList(nn.PReLU(shape.channels, init=0.1) for _ in range(shape.blocks + 1))
         if shape.skip == "bicubic":
@@ -83,6 +98,7 @@ class Compact(nn.Module):
             y = Slope.apply(y, slope.weight) if self.training else slope(y)  # type: ignore[no-untyped-call]
         y = self.convolutions[-1](y)
         scale = self.shape.scale
+        x = x[:, :3] if self.shape.conditions else x
         if self.shape.skip == "bicubic":
             y = y + F.conv2d(F.pad(x, (2, 2, 2, 2), mode="replicate"), self.phases, groups=3)  # type: ignore[arg-type]
         else:
@@ -90,9 +106,15 @@ class Compact(nn.Module):
         return F.pixel_shuffle(y, scale)
 
 
-def enlarge_bytes(net: Compact, picture: Tensor) -> Tensor:
-    """One picture as delivered: (h, w, 3) uint8 -> (h * scale, w * scale, 3) uint8, in fp32, rounded and clipped."""
+def enlarge_bytes(net: Compact, picture: Tensor, levels: Sequence[float] = ()) -> Tensor:
+    """One picture as delivered: (h, w, 3) uint8 -> (h * scale, w * scale, 3) uint8, in fp32, rounded and clipped.
+
+    `levels` holds the conditions in [0, 1]; those that are not given are 0, those that the net does not read are left out.
+    """
     with torch.inference_mode():
         x = picture.permute(2, 0, 1)[None].float() / 255
+        if net.shape.conditions:
+            known = [*levels, *[0.0] * len(CONDITIONS)][: net.shape.conditions]
+            x = torch.cat([x, x.new_tensor(known)[None, :, None, None].expand(-1, -1, *x.shape[2:])], dim=1)
         y = net(x)[0].permute(1, 2, 0) * 255
         return torch.clamp(torch.floor(y + 0.5), 0, 255).to(torch.uint8)

@@ -6,6 +6,7 @@ Every step draws its crops from a generator seeded by (seed, step), so an interr
 import copy
 import json
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,26 @@ SET5_EVERY = 500  # steps
 SET14_EVERY = 900.0  # seconds
 
 
+class Ahead:
+    """Batches of pairs, made in a thread while the net works on the one before. A batch depends on the recipe's seed and its step alone."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.thread = ThreadPoolExecutor(1, "pairs")
+        self.coming: dict[tuple[int, int], Future[tuple[Tensor, Tensor]]] = {}
+
+    def __call__(self, cache: Cache, step: int) -> tuple[Tensor, Tensor]:
+        """The pairs of `step`; those of the next one are begun."""
+        wanted = self.coming.pop((id(cache), step), None) or self.thread.submit(self._make, cache, step)
+        self.coming = {(id(cache), step + 1): self.thread.submit(self._make, cache, step + 1)}
+        return wanted.result()
+
+    def _make(self, cache: Cache, step: int) -> tuple[Tensor, Tensor]:
+        r = self.recipe
+        random = np.random.default_rng([r.seed, step])
+        return pairs(cache, random, r.degradation, r.scale, r.crop, r.batch, r.conditions)
+
+
 class Run:
     """One net in training, with everything needed to stop and go on. `folder` holds state.pt, log.jsonl and NAME.safetensors (fp16 EMA)."""
 
@@ -40,6 +61,7 @@ class Run:
         self.decay_from = max(recipe.steps - recipe.decay, 0)
         self.decay = recipe.decay
         self.stop = False
+        self.ahead = Ahead(recipe)
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -92,16 +114,14 @@ class Run:
     def one_step(self, cache: Cache) -> float:
         """Returns the loss."""
         recipe = self.recipe
-        random = np.random.default_rng([recipe.seed, self.step])
-        x, truth = pairs(cache, random, recipe.degradation, recipe.scale, recipe.crop, recipe.batch)
-        x, truth = x.to(self.device), truth.to(self.device)
+        x, truth = (pixels.to(self.device) for pixels in self.ahead(cache, self.step))
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             y: Tensor = self.net(x)
         y = y.float()
         if recipe.lock:
-            y = locked(y, x, recipe.lock)
+            y = locked(y, x[:, :3], recipe.lock)
         loss = LOSSES[recipe.decay_loss if self.step >= self.decay_from else recipe.loss](y, truth)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch.nn import functional as F
 
 from training import ncnn_files
 from training.config import Recipe
@@ -42,7 +43,10 @@ def save(net: Compact, path: Path, **notes: str) -> None:
 
 
 def start(recipe: Recipe) -> Compact:
-    """The net as training finds it. From a net of another scale all but the last convolution is taken; that starts at zero (plain skip)."""
+    """The net as training finds it. From a net of another scale all but the last convolution is taken; that starts at zero (plain skip).
+
+    Conditions that the known net does not read have no weight at first: the new net then answers as the known one does.
+    """
     net = Compact(recipe.shape)
     if recipe.start == "nothing":
         return net
@@ -50,9 +54,12 @@ def start(recipe: Recipe) -> Compact:
         known = ncnn_files.read(*classic(recipe.start))
     else:
         known = load(Path(recipe.start) if recipe.start.endswith(".safetensors") else CHECKPOINTS / f"{recipe.start}.safetensors")
-    if (known.shape.channels, known.shape.blocks) != (recipe.channels, recipe.blocks):
+    if (known.shape.channels, known.shape.blocks) != (recipe.channels, recipe.blocks) or known.shape.conditions > recipe.conditions:
         raise ValueError(f"{recipe.name} cannot start from {recipe.start}: {known.shape}")
-    fits = {key: value for key, value in known.state_dict().items() if value.shape == net.state_dict()[key].shape}
+    state = known.state_dict()
+    first = "convolutions.0.weight"
+    state[first] = F.pad(state[first], (0, 0, 0, 0, 0, recipe.conditions - known.shape.conditions))
+    fits = {key: value for key, value in state.items() if value.shape == net.state_dict()[key].shape}
     last = net.convolutions[-1]
     with torch.no_grad():
         for parameter in last.parameters():

@@ -17,7 +17,7 @@ pytest.importorskip("safetensors", reason="the extra `train` is not installed")
 
 from skimage.metrics import peak_signal_noise_ratio  # noqa: E402
 from training.config import Recipe, recipes  # noqa: E402
-from training.damage import DAMAGES, Damage, damaged  # noqa: E402
+from training.damage import DAMAGES, UNTOUCHED, Damage, damaged, deblock_level, denoise_level  # noqa: E402
 from training.nets import Compact, Shape, Slope, enlarge_bytes  # noqa: E402
 from training.train import Run, train  # noqa: E402
 
@@ -118,11 +118,95 @@ def test_pairs_show_the_same_place(photo_folder: Path) -> None:
 
 def test_untouched_is_exact_and_damage_is_seeded() -> None:
     picture = random_picture(96, 96)
-    np.testing.assert_array_equal(damaged(picture, np.random.default_rng(0), 4, Damage(untouched=1)), resize.reduce(picture, 4))
-    first, again, other = (damaged(picture, np.random.default_rng(seed), 4, replace(DAMAGES["web"], untouched=0)) for seed in (3, 3, 4))
+    small, levels = damaged(picture, np.random.default_rng(0), 4, Damage(untouched=1))
+    np.testing.assert_array_equal(small, resize.reduce(picture, 4))
+    assert levels == UNTOUCHED
+    first, again, other = (damaged(picture, np.random.default_rng(seed), 4, replace(DAMAGES["web"], untouched=0))[0] for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert first.shape == (24, 24, 3)
     assert (first != other).any()
+
+
+def test_levels_say_what_was_done() -> None:
+    assert [deblock_level(quality) for quality in (None, 100, 25, 10)] == [0, 0, 1, 1]
+    assert deblock_level(40) == pytest.approx(0.8)
+    assert [denoise_level(sigma) for sigma in (0.0, 25.0, 60.0)] == [0, 1, 1]
+    picture, plain = random_picture(256, 256), {"untouched": 0, "blur_chance": 0, "resize_chance": 0}
+    only_noise = Damage(**plain, noise_chance=1, jpeg_chance=0)  # type: ignore[arg-type]
+    only_jpeg = Damage(**plain, noise_chance=0)  # type: ignore[arg-type]
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        reference, noisy = (
+            damaged(picture, np.random.default_rng(seed), 4, replace(only_noise, noise=n))[0] for n in ((0, 0), (3.0, 24.0))
+        )
+        _, levels = damaged(picture, np.random.default_rng(seed), 4, replace(only_noise, noise=(3.0, 24.0)))
+        assert np.std(noisy.astype(float) - reference) / 25 == pytest.approx(levels[0], rel=0.15)  # 8 bits cut some of it off
+        assert levels[1] == 0
+        _, (denoise, deblock) = damaged(picture, random, 4, only_jpeg)
+        assert denoise == 0
+        assert deblock > 0
+
+
+def test_planes_follow_the_levels_and_untouched_pictures_are_mostly_said_to_be(photo_folder: Path) -> None:
+    random = np.random.default_rng(2)
+    beside = np.array([degrade.dials((0.5, 0.0), random) for _ in range(200)])
+    assert (beside[:, 1] == 0).all()
+    assert 0.4 <= beside[:, 0].min() < 0.43
+    assert 0.57 < beside[:, 0].max() <= 0.6
+    nothing = np.array([degrade.dials(UNTOUCHED, random) for _ in range(400)])
+    assert 0.5 < (nothing == 0).all(axis=1).mean() < 0.7
+    assert nothing.max() <= 0.2
+    cache = photos.Cache(photo_folder, photo_folder / "cache")
+    for kind, greatest in (("clean", 0.0), ("web", 1.0)):
+        x, truth = degrade.pairs(cache, np.random.default_rng(1), kind, 2, 12, 8, 2)
+        assert x.shape == (8, 5, 12, 12)
+        assert truth.shape == (8, 3, 24, 24)
+        planes = x[:, 3:]
+        assert (planes == planes[..., :1, :1]).all()
+        assert 0 < planes.max() <= greatest or planes.max() == greatest == 0
+
+
+def test_conditions_that_are_not_known_yet_change_nothing(tmp_path: Path) -> None:
+    weights.save(random_net(), tmp_path / "photo.safetensors")
+    recipe = replace(TINY, start=str(tmp_path / "photo.safetensors"), blocks=2, conditions=2)
+    net, known = weights.start(recipe).eval(), weights.load(tmp_path / "photo.safetensors").eval()
+    picture = torch.from_numpy(random_picture(20, 24))
+    wanted = enlarge_bytes(known, picture)
+    for levels in ((), (0.0, 0.0), (0.7, 0.2)):
+        assert torch.equal(enlarge_bytes(net, picture, levels), wanted)
+    torch.nn.init.uniform_(net.convolutions[0].weight)
+    assert not torch.equal(enlarge_bytes(net, picture, (0.7, 0.2)), enlarge_bytes(net, picture))
+    weights.save(net, tmp_path / "steered.safetensors")
+    assert weights.load(tmp_path / "steered.safetensors").shape == net.shape
+    with pytest.raises(ValueError, match="cannot start from"):
+        weights.start(replace(recipe, start=str(tmp_path / "steered.safetensors"), conditions=0))
+    with pytest.raises(ValueError, match="denoise, deblock"):
+        Shape(conditions=3)
+
+
+def test_weights_from_before_conditions_are_read(tmp_path: Path) -> None:
+    net = random_net()
+    text = net.shape.as_text()
+    assert text.pop("conditions") == "0"
+    assert Shape.from_text(text) == net.shape
+
+
+def test_evaluation_damages_set14_and_tells_the_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("set5", "set14"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(random_picture(80, 96)).save(tmp_path / name / "001_HR.png")
+    monkeypatch.setenv("ENLARGER_SAMPLES", str(tmp_path))
+    asked = []
+
+    def told(levels: tuple[float, float]) -> evaluate.Enlarge:
+        asked.append(levels)
+        return evaluate.bicubic(4)
+
+    found = evaluate.everything(told, 4, None)
+    assert asked == [(0, 0), (0, 0), (0, pytest.approx(0.8)), (pytest.approx(0.6), 0)]
+    assert list(found) == ["set5", "set14", "set14_jpeg40", "set14_noise15"]
+    assert found["set14"]["psnr_y"] > max(found["set14_jpeg40"]["psnr_y"], found["set14_noise15"]["psnr_y"])
+    assert "set14_noise15" in evaluate.table({"bicubic": found})
 
 
 def test_held_out_pictures_are_not_in_the_cache(photo_folder: Path) -> None:
@@ -180,10 +264,11 @@ def test_bicubic_skip_is_bicubic_enlargement(scale: int) -> None:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("skip", ["nearest", "bicubic"])
-def test_ncnn_gives_what_the_net_gives(tmp_path: Path, scale: int, skip: str) -> None:
-    net = random_net(scale=scale, skip=skip)
+@pytest.mark.parametrize("conditions", [0, 2])
+def test_ncnn_gives_what_the_net_gives(tmp_path: Path, scale: int, skip: str, conditions: int) -> None:
+    net = random_net(scale=scale, skip=skip, conditions=conditions)
     ncnn_files.write(net, tmp_path / "a.param", tmp_path / "a.bin")
-    x = export.probe()
+    x = export.probe(conditions)
     found = export.with_ncnn(tmp_path / "a.param", tmp_path / "a.bin", x)
     assert export.agreement(export.with_torch(net, x), found) > export.ENOUGH
     if skip == "nearest":
@@ -199,14 +284,15 @@ def test_a_wrong_export_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         export.export(tmp_path / "net.safetensors", tmp_path / "out", "net")
 
 
-def test_export_writes_nets_that_agree_and_name_no_machine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("conditions", [0, 2])
+def test_export_writes_nets_that_agree_and_name_no_machine(tmp_path: Path, conditions: int) -> None:
     pytest.importorskip("onnxruntime", reason="the extra `train` is not installed")
     pytest.importorskip("onnxscript", reason="the extra `train` is not installed")
-    weights.save(random_net(), tmp_path / "net.safetensors")
+    weights.save(random_net(conditions=conditions), tmp_path / "net.safetensors")
     found = export.export(tmp_path / "net.safetensors", tmp_path / "out", "net")
     assert min(found.values()) > export.ENOUGH
     assert b".py" not in (tmp_path / "out" / "net.onnx").read_bytes()
-    x = np.ascontiguousarray(export.probe()[:, :17, :23])  # another size than the one it was traced with
+    x = np.ascontiguousarray(export.probe(conditions)[:, :17, :23])  # another size than the one it was traced with
     net = weights.load(tmp_path / "net.safetensors")
     assert export.agreement(export.with_torch(net, x), export.with_onnx(tmp_path / "out" / "net.onnx", x)) > export.ENOUGH
     assert "Apache-2.0" in (tmp_path / "out" / "net.md").read_text("utf-8")
@@ -272,6 +358,24 @@ def test_a_run_can_be_extended_and_finished_early(photo_folder: Path) -> None:
     (longer.folder / "finish").write_text("2", "utf-8")
     train(longer, cache, measure=False)
     assert longer.step == 7
+
+
+def test_a_steered_net_is_trained_and_goes_on_where_it_stopped(photo_folder: Path) -> None:
+    cache = photos.Cache(photo_folder, photo_folder / "cache")
+    recipe = replace(TINY, scale=2, conditions=2, degradation="web", lock=1)
+    ends = []
+    for stops in ((), (3,)):
+        run = Run(recipe, photo_folder / f"run{len(stops)}")
+        for _ in range(sum(stops)):
+            run.one_step(cache)
+        if stops:
+            run.save(run.state)
+            run = Run(recipe, run.folder)
+            run.load(run.state)
+        train(run, cache, measure=False)
+        ends.append(run.net.convolutions[0].weight)
+    assert torch.equal(*ends)
+    assert ends[0].shape == (8, 5, 3, 3)
 
 
 def test_training_lowers_the_loss(photo_folder: Path) -> None:
