@@ -56,7 +56,8 @@ def test_strips_of_any_height_give_the_same(source: NDArray[np.uint8], result: N
 def test_bands_give_the_same_as_one(source: NDArray[np.uint8], result: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
     """A large picture is judged in bands; context must hide where they meet."""
     whole = verified(source, result)
-    monkeypatch.setattr("enlarger.measures.pairing.BAND_SAMPLES", 1)
+    monkeypatch.setattr("enlarger.measures.pairing.BAND_PIXELS", 1)
+    monkeypatch.setattr("enlarger.measures.pairing.PIECE_PIXELS", 1)
     banded = verified(source, result)
     for name, measure in whole.measures.items():
         assert banded.measures[name].value == pytest.approx(measure.value, rel=0.01, abs=1e-3), name
@@ -123,7 +124,7 @@ def test_noise_is_estimated(sigma: float) -> None:
 
 
 def test_memory_does_not_grow_with_the_height(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("enlarger.measures.pairing.BAND_SAMPLES", 200_000)
+    monkeypatch.setattr("enlarger.measures.pairing.BAND_PIXELS", 4_000)
     source = np.full((4000, 40, 3), 120, np.uint8)
     source[::7, ::5] = 200
     verifier = Verifier(decode(source), 160, 16000)
@@ -131,7 +132,7 @@ def test_memory_does_not_grow_with_the_height(monkeypatch: pytest.MonkeyPatch) -
     held = []
     for y in range(0, 16000, 160):
         verifier.add(y, strip)
-        held.append(sum(len(part) for part in (*verifier._pairing._small, *verifier._pairing._waiting)))
+        held.append(verifier._pairing.held + sum(len(part) for part in verifier._pairing._waiting))
     assert max(held[len(held) // 2 :]) <= 1.1 * max(held[: len(held) // 2])
 
 

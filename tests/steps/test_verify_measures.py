@@ -47,7 +47,7 @@ def test_blocks_cover_everything_once() -> None:
         assert grid.xs[-1] == size
         assert all(b > a for a, b in zip(grid.xs, grid.xs[1:], strict=False))
         assert max(np.diff(grid.xs)) < 1.5 * BLOCK
-        assert grid.sums(np.ones((50, size)), 0, 50).sum() == 50 * size
+        assert grid.sums(np.ones((50, size)), grid.whole).sum() == 50 * size
 
 
 def test_neighbours_become_one_patch() -> None:

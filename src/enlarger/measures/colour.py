@@ -41,10 +41,10 @@ class Tally:
         self.white, self.black = Flat(grid), Flat(grid)
 
     def add(self, band: Band) -> None:
-        own, rows = band.own, self.grid.band(band.first, band.end)
+        own, rows = band.own, self.grid.blocks(band.area)
         x, d = band.x[own], band.d[own]
         gap, lab = delta_e(cells(x, CELL), cells(d, CELL))
-        ys, xs = [(y - band.first) // CELL for y in self.grid.ys[:-1] if band.first <= y < band.end], [x // CELL for x in self.grid.xs[:-1]]
+        ys, xs = self.grid.starts(band.area, CELL)
         counts = binned(np.ones_like(gap), ys, xs)
         self.mean[rows] = binned(gap, ys, xs) / counts
         self.greatest[rows] = np.maximum.reduceat(np.maximum.reduceat(gap, ys, axis=0), xs, axis=1)
@@ -65,10 +65,10 @@ class Flat:
         self.count, self.off = grid.table(), grid.table()
 
     def add(self, inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], off: Floats, band: Band) -> None:
-        rows = self.grid.band(band.first, band.end)
-        count = self.grid.sums(inside.astype(np.float32), band.first, band.end)
+        rows = self.grid.blocks(band.area)
+        count = self.grid.sums(inside.astype(np.float32), band.area)
         self.count[rows] = count
-        self.off[rows] = self.grid.sums(np.where(inside, off, 0), band.first, band.end) / np.maximum(1, count)
+        self.off[rows] = self.grid.sums(np.where(inside, off, 0), band.area) / np.maximum(1, count)
 
 
 def delta_e(x: Floats, d: Floats) -> tuple[Table, Floats]:
@@ -86,7 +86,7 @@ def delta_e(x: Floats, d: Floats) -> tuple[Table, Floats]:
 
 def judge(tally: Tally) -> Finding:
     """Tint of the whole and of blocks."""
-    weights = tally.grid.sizes(0, tally.grid.ys[-1])
+    weights = tally.grid.sizes(tally.grid.whole)
     lab = [float(np.average(table, weights=weights)) for table in tally.shift]
     tint = float(np.linalg.norm(lab))
     block = np.sqrt(sum(table**2 for table in tally.shift))

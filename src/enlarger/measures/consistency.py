@@ -55,17 +55,17 @@ class Tally:
         self.ssim, self.contrast, self.alpha = grid.table(), grid.table(), grid.table()
 
     def add(self, band: Band) -> None:
-        own, rows = band.own, self.grid.band(band.first, band.end)
-        sizes = self.grid.sizes(band.first, band.end)
+        own, rows = band.own, self.grid.blocks(band.area)
+        sizes = self.grid.sizes(band.area)
 
         def mean(values: Floats, side: int = 1, area: float = 1.0) -> NDArray[np.float64]:
-            return self.grid.sums(values, band.first, band.end, side) * area / sizes
+            return self.grid.sums(values, band.area, side) * area / sizes
 
         gap = band.d[own] - band.x[own]
         self.squares[rows] = mean(over_bands(np.add, gap * gap)) / gap.shape[2]
         luma_x, luma_d = band.luma_x[own], band.luma_d[own]
         if self.quantisation is not None:
-            left = outside(luma_d - luma_x, self.quantisation, band.first)
+            left = outside(luma_d - luma_x, self.quantisation, band.area.top, band.area.left)
             self.excess[rows] = mean(left * left)
         else:
             self.excess[rows] = np.maximum(0.0, self.squares[rows] - SPREAD * self.noise**2)
@@ -109,12 +109,12 @@ def _basis() -> Floats:
 DCT = _basis()
 
 
-def outside(gap: Floats, quantisation: Quantisation, first: int) -> Floats:
+def outside(gap: Floats, quantisation: Quantisation, top: int = 0, left: int = 0) -> Floats:
     """Of ``gap = D(y) - x`` in luma what leaves the cells of the JPEG that x was: each coefficient less half its step (T.81 A.3.4).
 
-    ``gap`` is ``(h, w)``, its first row is row ``first`` of the source; where no whole JPEG block fits it is left as it is.
+    ``gap`` is ``(h, w)``, its corner lies at row ``top`` and column ``left`` of the source; where no whole JPEG block fits it is left as it is.
     """
-    x, y = quantisation.offset[0] % 8, (quantisation.offset[1] - first) % 8
+    x, y = (quantisation.offset[0] - left) % 8, (quantisation.offset[1] - top) % 8
     h, w = (max(0, n - start) // 8 * 8 for n, start in zip(gap.shape, (y, x), strict=True))
     result = gap.copy()
     if not h or not w:
@@ -134,7 +134,7 @@ def decibels(mse: Any) -> Any:
 
 def judge(tally: Tally) -> Finding:
     """Whole: dB and SSIM. Blocks: what is unlike the source by itself, or against the rest of the picture."""
-    weights = tally.grid.sizes(0, tally.grid.ys[-1])
+    weights = tally.grid.sizes(tally.grid.whole)
     mse, ssim = float(np.average(tally.squares, weights=weights)), float(np.average(tally.ssim, weights=weights))
     left = float(np.average(tally.excess, weights=weights))
     rms = np.sqrt(tally.excess)

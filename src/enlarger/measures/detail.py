@@ -54,19 +54,19 @@ class Tally:
 
     def add(self, band: Band) -> tuple[Floats, Floats, Floats, Floats]:
         """Also gives, for the rows of the band with context: added energy per source pixel, mean of the added part, octaves."""
-        own, rows = band.own, self.grid.band(band.first, band.end)
+        own, rows = band.own, self.grid.blocks(band.area)
         part = band.middle - band.base
         energy = folded(part * part)
         fine, coarse = octaves(band.luma_x)
-        sizes = self.grid.sizes(band.first, band.end)
+        sizes = self.grid.sizes(band.area)
         low, high = extremes(band.luma_x, 2)
         calm = (high[own] - low[own] <= FLAT).astype(np.float32)
         high_pass = part - smooth(part)
         grain = folded(high_pass * high_pass)[own] * calm
         for table, values in ((self.flat, calm), (self.grain, grain)):
-            table[rows] = self.grid.sums(values, band.first, band.end)
+            table[rows] = self.grid.sums(values, band.area)
         for table, values in ((self.added, energy), (self.fine, fine * fine), (self.coarse, coarse * coarse)):
-            table[rows] = self.grid.sums(values[own], band.first, band.end) / sizes
+            table[rows] = self.grid.sums(values[own], band.area) / sizes
         return energy, part, fine, coarse
 
 

@@ -18,7 +18,7 @@ from enlarger.codecs.vips import vips_of
 from enlarger.errors import WeightsError
 from enlarger.fidelity import Measure, Region, Verdict, worst
 from enlarger.measures.finding import Finding
-from enlarger.measures.grid import Grid, cells
+from enlarger.measures.grid import Grid, cells, put
 from enlarger.measures.pairing import Band
 from enlarger.model_files import YUNET, locate, own_folder
 
@@ -171,10 +171,13 @@ class Tally:
         self.side = 1
         while grid.xs[-1] * grid.ys[-1] > LARGEST * self.side**2:
             self.side *= 2
-        self._parts: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
+        height, width = -(-grid.ys[-1] // self.side), -(-grid.xs[-1] // self.side)
+        self._x, self._d = (np.empty((height, width, 3), np.uint8) for _ in range(2))
 
     def add(self, band: Band) -> None:
-        self._parts.append((self._small(band.x[band.own]), self._small(band.d[band.own])))
+        place = band.area.top // self.side, band.area.left // self.side
+        for whole, part in ((self._x, band.x), (self._d, band.d)):
+            put(whole, self._small(part[band.own]), *place)
 
     def _small(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
         small = cells(values, self.side) if self.side > 1 else values
@@ -182,7 +185,7 @@ class Tally:
 
     def pictures(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], float]:
         """Both, ``(h, w, 3)``, and how many of their pixels make one of the source's."""
-        x, d = (np.concatenate([part[i] for part in self._parts]) for i in (0, 1))
+        x, d = self._x, self._d
         if x[..., 0].size * 4 > LARGEST:
             return x, d, 1 / self.side
         doubled = [vips_of(np.ascontiguousarray(p)).resize(2, kernel="cubic") for p in (x, d)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,16 @@ BLOCK = 32
 
 Table = NDArray[np.float64]
 """``(rows, columns)``: one figure per block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Whole blocks of a source: its rows ``top`` to ``bottom``, its columns ``left`` to ``right``."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
 
 
 def edges(size: int, side: int = BLOCK) -> list[int]:
@@ -33,19 +44,27 @@ class Grid:
     def table(self) -> Table:
         return np.zeros((self.rows, self.columns))
 
-    def band(self, first: int, end: int) -> slice:
-        """The block rows that source rows ``first`` to ``end``, whole blocks, consist of."""
-        return slice(self.ys.index(first), self.ys.index(end))
+    @property
+    def whole(self) -> Area:
+        return Area(0, self.ys[-1], 0, self.xs[-1])
 
-    def sums(self, values: NDArray[Any], first: int, end: int, side: int = 1) -> Table:
-        """Sums per block of ``values``, one per ``side`` x ``side`` source pixels of rows ``first`` to ``end``."""
-        ys = [(y - first) // side for y in self.ys if first <= y < end]
-        return binned(values, ys, [x // side for x in self.xs[:-1]]).astype(np.float64)
+    def blocks(self, area: Area) -> tuple[slice, slice]:
+        """The rows and columns of a table that ``area`` consists of."""
+        return slice(self.ys.index(area.top), self.ys.index(area.bottom)), slice(self.xs.index(area.left), self.xs.index(area.right))
 
-    def sizes(self, first: int, end: int) -> Table:
-        """Source pixels per block of rows ``first`` to ``end``."""
-        rows = self.band(first, end)
-        return np.outer(np.diff(self.ys)[rows], np.diff(self.xs)).astype(np.float64)
+    def starts(self, area: Area, side: int = 1) -> tuple[list[int], list[int]]:
+        """Where the blocks of ``area`` begin, down and across, counted from its corner in units of ``side`` source pixels."""
+        rows, columns = self.blocks(area)
+        return [(y - area.top) // side for y in self.ys[rows]], [(x - area.left) // side for x in self.xs[columns]]
+
+    def sums(self, values: NDArray[Any], area: Area, side: int = 1) -> Table:
+        """Sums per block of ``values``, one per ``side`` x ``side`` source pixels of ``area``."""
+        return binned(values, *self.starts(area, side)).astype(np.float64)
+
+    def sizes(self, area: Area) -> Table:
+        """Source pixels per block of ``area``."""
+        rows, columns = self.blocks(area)
+        return np.outer(np.diff(self.ys)[rows], np.diff(self.xs)[columns]).astype(np.float64)
 
     def box(self, row: int, column: int, end_row: int, end_column: int) -> tuple[int, int, int, int]:
         """``x, y, width, height`` in output pixels of the blocks from ``row, column`` up to the end ones."""
@@ -73,6 +92,11 @@ def cells(values: Floats, side: int) -> Floats:
             total += part
         values = total
     return np.asarray(values * np.float32(1 / side**2), np.float32)
+
+
+def put(whole: NDArray[Any], part: NDArray[Any], row: int, column: int) -> None:
+    """Writes ``part`` into ``whole`` at ``row``, ``column``."""
+    whole[row : row + part.shape[0], column : column + part.shape[1]] = part
 
 
 def smooth(values: Floats, step: int = 1) -> Floats:

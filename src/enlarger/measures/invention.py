@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.measures.detail import folded, octaves
-from enlarger.measures.grid import cells, smooth
+from enlarger.measures.grid import cells, put, smooth
 from enlarger.measures.kernels import Floats
 from enlarger.measures.pairing import Band
 
@@ -43,7 +43,7 @@ def near(values: Floats) -> Floats:
 
 
 def estimate(band: Band) -> Floats:
-    """Expected absolute error in 1/255 per source pixel of the rows that ``band`` owns."""
+    """Expected absolute error in 1/255 per source pixel of the area that ``band`` owns."""
     total = np.full(band.luma_x[band.own].shape, WEIGHTS[-1], np.float32)
     for weight, feature in zip(WEIGHTS, features(band), strict=False):
         total += np.float32(weight) * np.log(feature[band.own] + np.float32(FLOOR))
@@ -59,11 +59,11 @@ class Tally:
         while (width // side) * (height // side) > LARGEST:
             side *= 2
         self.side = min(side, 32)
-        self._parts: list[Floats] = []
+        self._map = np.empty((-(-height // self.side), -(-width // self.side)), np.float32)
 
     def add(self, band: Band) -> None:
         values = estimate(band)
-        self._parts.append(cells(values, self.side) if self.side > 1 else values)
+        put(self._map, cells(values, self.side) if self.side > 1 else values, band.area.top // self.side, band.area.left // self.side)
 
     def map(self) -> NDArray[np.float32]:
-        return np.concatenate(self._parts)
+        return self._map

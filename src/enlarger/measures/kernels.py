@@ -68,6 +68,60 @@ def _inside(matrix: Floats, low: int, size: int) -> tuple[int, Floats]:
     return low, matrix
 
 
+class Falling:
+    """Rows of a picture of ``size`` rows brought to ``out`` rows while they come: held is what is not let go of, not what came.
+
+    Adds up what each strip gives to the rows that it reaches, :data:`GROUP` rows at a time; equals :func:`down_columns`.
+    """
+
+    def __init__(self, size: int, out: int, kernel: str) -> None:
+        self.size, self.out, self.kernel = size, out, kernel
+        self.seen = 0
+        self.ready = 0
+        """Rows that are complete."""
+        self._groups: dict[int, Floats] = {}
+
+    def add(self, rows: Floats) -> None:
+        """The next rows, ``(n, ...)``."""
+        first, end = self.seen, self.seen + len(rows)
+        flat = rows.reshape(len(rows), -1)
+        at = self.ready
+        while at < self.out:
+            low, matrix = self._matrix(at)
+            if low >= end:
+                break
+            if at not in self._groups:
+                self._groups[at] = np.zeros((matrix.shape[0], *rows.shape[1:]), np.float32)
+            a, b = max(low, first), min(low + matrix.shape[1], end)
+            if a < b:
+                _product(matrix[:, a - low : b - low], flat[a - first : b - first], self._groups[at].reshape(matrix.shape[0], -1), add=True)
+            at += GROUP
+            if low + matrix.shape[1] <= end:
+                self.ready = min(at, self.out)
+        self.seen = end
+
+    def _matrix(self, at: int) -> tuple[int, Floats]:
+        base, over = divmod(at * self.size, self.out)
+        lead, matrix = _weights(self.size / self.out, self.kernel, min(GROUP, self.out - at), over / self.out)
+        return _inside(matrix, base + lead, self.size)
+
+    def rows(self, low: int, high: int, columns: slice) -> Floats:
+        """Rows ``low`` to ``high`` of the answer, at ``columns``; all of them complete and not let go of."""
+        start = low // GROUP * GROUP
+        parts = [self._groups[at][:, columns] for at in range(start, high, GROUP)]
+        return np.concatenate(parts)[low - start : high - start]
+
+    def forget(self, row: int) -> None:
+        """Lets go of rows before ``row``."""
+        for at in [at for at, group in self._groups.items() if at + len(group) <= row]:
+            del self._groups[at]
+
+    @property
+    def held(self) -> int:
+        """Rows in memory."""
+        return sum(len(group) for group in self._groups.values())
+
+
 def down_columns(rows: Floats, start: int, size: int, out: int, kernel: str, first: int, end: int) -> Floats:
     """Rows ``first`` to ``end`` of a picture of ``out`` rows made of one of ``size`` rows, of which ``rows`` begins at ``start``.
 
@@ -84,10 +138,13 @@ def down_columns(rows: Floats, start: int, size: int, out: int, kernel: str, fir
     return result.reshape(end - first, *rows.shape[1:])
 
 
-def _product(matrix: Floats, rows: Floats, out: Floats) -> None:
+def _product(matrix: Floats, rows: Floats, out: Floats, *, add: bool = False) -> None:
     wide = max(16, ONE_THREAD // matrix.size)
     for x in range(0, rows.shape[1], wide):
-        np.matmul(matrix, rows[:, x : x + wide], out=out[:, x : x + wide])
+        if add:
+            out[:, x : x + wide] += matrix @ rows[:, x : x + wide]
+        else:
+            np.matmul(matrix, rows[:, x : x + wide], out=out[:, x : x + wide])
 
 
 def along_rows(rows: NDArray[Any], width: int, kernel: str) -> Floats:

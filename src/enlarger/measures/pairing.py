@@ -1,7 +1,8 @@
 """Brings strips of a result to its source's size as they come, so that memory does not grow with the result.
 
-Every strip is reduced along its rows at once; what is kept are rows of the source's width, until a band of source rows is
-complete. A :class:`Band` then holds source and result side by side, with a little context above and below.
+Every strip is reduced at once, along its rows and down its columns; what is kept are rows of the source's size, until a band of
+them is complete. It goes out in pieces, so that no measure holds more than a piece of a wide picture: a :class:`Band` has source and
+result side by side, with a little context on all sides.
 """
 
 from __future__ import annotations
@@ -14,30 +15,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.image import Image
-from enlarger.measures.grid import Grid
-from enlarger.measures.kernels import Floats, along_rows, down_columns, reach
+from enlarger.measures.grid import BLOCK, Area, Grid
+from enlarger.measures.kernels import Falling, Floats, along_rows, down_columns
 
 CONTEXT = 8
-"""Source rows seen above and below a band; the widest filter needs 6."""
+"""Source pixels seen around a band; the widest filter needs 6."""
 
-BAND_SAMPLES = 8_000_000
-"""Samples of a result that make up a band: enough that calls cost little, few enough for the cache."""
+BAND_PIXELS = 160_000
+"""Source pixels in the rows of a band, of which several are held when a strip is high."""
+
+PIECE_PIXELS = 64_000
+"""Source pixels of the pieces that a band is judged in: enough that calls cost little, few enough for the cache."""
+
+MARGIN = 3
+"""Source pixels around a piece that its plain enlargement is made of."""
 
 STRIP_SAMPLES = 400_000
 
 
 @dataclass(frozen=True)
 class Band:
-    """Source rows ``first`` to ``end`` and what the result has there; arrays begin ``above`` rows earlier.
+    """The source pixels of ``area`` and what the result has there; arrays begin ``above`` rows and ``before`` columns earlier.
 
     ``x`` and ``d`` are source and reduced result, ``(n, w, bands) float32`` in 0..255; ``luma_x`` and ``luma_d`` their
     luma ``(n, w)``. ``middle`` is the result's luma at twice the source's size, ``base`` the source's enlarged plainly.
     Colour under transparency is faded to grey in all of them. ``alpha_x`` and ``alpha_d`` are ``(n, w)`` in 0..255.
     """
 
-    first: int
-    end: int
+    area: Area
     above: int
+    before: int
     x: Floats
     d: Floats
     luma_x: Floats
@@ -48,9 +55,21 @@ class Band:
     alpha_d: Floats | None = None
 
     @property
-    def own(self) -> slice:
-        """The rows of source size that the band owns."""
-        return slice(self.above, self.above + self.end - self.first)
+    def own(self) -> tuple[slice, slice]:
+        """Rows and columns of source size that the band owns."""
+        return self._own(1)
+
+    @property
+    def own_twice(self) -> tuple[slice, slice]:
+        """The same in ``middle`` and ``base``."""
+        return self._own(2)
+
+    def _own(self, times: int) -> tuple[slice, slice]:
+        area = self.area
+        return (
+            slice(times * self.above, times * (self.above + area.bottom - area.top)),
+            slice(times * self.before, times * (self.before + area.right - area.left)),
+        )
 
 
 def luma(colour: NDArray[Any]) -> Floats:
@@ -92,11 +111,11 @@ class Pairing:
         self.grid = grid
         self.rows_seen = 0
         self._waiting: list[NDArray[Any]] = []
-        self._small: list[Floats] = []
-        self._mid: list[Floats] = []
-        self._start = 0
+        self._small = Falling(height, source.height, "cubic")
+        self._mid = Falling(height, 2 * source.height, "cubic")
         self._row = 0
-        self._per_band = max(1, BAND_SAMPLES // max(1, width * (height * 32 // max(1, source.height) + 1) * 3))
+        self._per_band = min(grid.rows, max(1, BAND_PIXELS // (BLOCK * source.width)))
+        self._per_piece = min(grid.columns, max(1, PIECE_PIXELS // (BLOCK * BLOCK * self._per_band)))
 
     def add(self, rows: NDArray[Any]) -> Iterator[Band]:
         """``rows`` is ``(n, width, bands)``, the next ``n`` rows of the result."""
@@ -107,59 +126,56 @@ class Pairing:
             self._waiting.clear()
             yield from self._complete()
 
+    @property
+    def held(self) -> int:
+        """Rows of the source's width in memory."""
+        return self._small.held + self._mid.held
+
     def _reduce(self, rows: NDArray[Any]) -> None:
         small_width = self.source.width
         unit = np.float32(1 / 257) if rows.dtype == np.uint16 else np.float32(1)
-        small, mid = (
-            along_rows(rows, small_width, "cubic"),
-            along_rows(luma(rows[..., : _colours(rows)])[..., None], 2 * small_width, "cubic"),
-        )
-        self._small.append(small * unit if unit != 1 else small)
-        self._mid.append(mid[..., 0] * unit if unit != 1 else mid[..., 0])
+        small = along_rows(rows, small_width, "cubic")
+        self._small.add(small * unit if unit != 1 else small)
+        mid = along_rows(luma(rows[..., : _colours(rows)])[..., None], 2 * small_width, "cubic")[..., 0]
+        self._mid.add(mid * unit if unit != 1 else mid)
 
     def _complete(self) -> Iterator[Band]:
-        edges = self.grid.ys
+        ys, xs, height = self.grid.ys, self.grid.xs, self.source.height
         while self._row < self.grid.rows:
             last = min(self._row + self._per_band, self.grid.rows)
-            first, end = edges[self._row], edges[last]
-            low, high = max(0, first - CONTEXT), min(self.source.height, end + CONTEXT)
-            if self._needs(low, high)[1] > self.rows_seen:
+            high = min(height, ys[last] + CONTEXT)
+            if self._small.ready < high or self._mid.ready < 2 * high:
                 return
-            yield self._band(first, end, low, high)
+            for column in range(0, self.grid.columns, self._per_piece):
+                end = min(column + self._per_piece, self.grid.columns)
+                yield self._band(Area(ys[self._row], ys[last], xs[column], xs[end]))
             self._row = last
-            if last < self.grid.rows:
-                self._forget(self._needs(max(0, edges[last] - CONTEXT), edges[last] + 1)[0])
+            low = max(0, ys[last] - CONTEXT)
+            self._small.forget(low)
+            self._mid.forget(2 * low)
 
-    def _needs(self, low: int, high: int) -> tuple[int, int]:
-        return reach(self.height, self.source.height, "cubic", low, high)
-
-    def _forget(self, row: int) -> None:
-        """Drops rows before ``row``; the rest is copied, or what is dropped would stay with it."""
-        over = row - self._start
-        self._small, self._mid = ([np.concatenate(parts)[over:].copy()] for parts in (self._small, self._mid))
-        self._start = row
-
-    def _band(self, first: int, end: int, low: int, high: int) -> Band:
-        small, mid = np.concatenate(self._small), np.concatenate(self._mid)
-        self._small, self._mid = [small], [mid]
-        height = self.source.height
-        d = down_columns(small, self._start, self.height, height, "cubic", low, high)
-        middle = down_columns(mid, self._start, self.height, 2 * height, "cubic", 2 * low, 2 * high)
-        wide_low, wide_high = max(0, low - 3), min(height, high + 3)
-        samples = self.source.samples[wide_low:wide_high]
-        x = as_255(samples)
-        channels = self.source.channels
-        twice = along_rows(luma(x[..., :channels])[..., None], 2 * self.source.width, "cubic")[..., 0]
-        base = down_columns(twice, wide_low, height, 2 * height, "cubic", 2 * low, 2 * high)
-        x = x[low - wide_low : high - wide_low]
-        return _faded(first, end, first - low, x, d, middle, base, channels)
+    def _band(self, area: Area) -> Band:
+        height, width, channels = self.source.height, self.source.width, self.source.channels
+        low, high = max(0, area.top - CONTEXT), min(height, area.bottom + CONTEXT)
+        left, right = max(0, area.left - CONTEXT), min(width, area.right + CONTEXT)
+        d = self._small.rows(low, high, slice(left, right))
+        middle = self._mid.rows(2 * low, 2 * high, slice(2 * left, 2 * right))
+        # The plain enlargement needs a little more on all sides; past the border rows and columns repeat, as everywhere.
+        from_row, to_row = max(0, low - MARGIN), min(height, high + MARGIN)
+        from_column, to_column = max(0, left - MARGIN), min(width, right + MARGIN)
+        x = as_255(self.source.samples[from_row:to_row, from_column:to_column])
+        twice = along_rows(luma(x[..., :channels])[..., None], 2 * (to_column - from_column), "cubic")[..., 0]
+        twice = twice[:, 2 * (left - from_column) : 2 * (right - from_column)]
+        base = down_columns(twice, from_row, height, 2 * height, "cubic", 2 * low, 2 * high)
+        x = x[low - from_row : high - from_row, left - from_column : right - from_column]
+        return _faded(area, area.top - low, area.left - left, x, d, middle, base, channels)
 
 
 def _colours(samples: NDArray[Any]) -> int:
     return 1 if samples.shape[-1] < 3 else 3
 
 
-def _faded(first: int, end: int, above: int, x: Floats, d: Floats, middle: Floats, base: Floats, channels: int) -> Band:
+def _faded(area: Area, above: int, before: int, x: Floats, d: Floats, middle: Floats, base: Floats, channels: int) -> Band:
     alpha_x = np.ascontiguousarray(x[..., channels]) if x.shape[-1] > channels else None
     alpha_d = np.ascontiguousarray(d[..., -1]) if d.shape[-1] in (2, 4) else None
     x, d = x[..., :channels], d[..., : _colours(d)]
@@ -171,4 +187,4 @@ def _faded(first: int, end: int, above: int, x: Floats, d: Floats, middle: Float
         twice = cover.repeat(2, axis=0).repeat(2, axis=1)
         middle, base = ((part - 128) * twice + 128 for part in (middle, base))
     both = alpha_x is not None and alpha_d is not None
-    return Band(first, end, above, x, d, luma(x), luma(d), middle, base, alpha_x if both else None, alpha_d if both else None)
+    return Band(area, above, before, x, d, luma(x), luma(d), middle, base, alpha_x if both else None, alpha_d if both else None)

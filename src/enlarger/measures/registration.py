@@ -35,15 +35,15 @@ class Tally:
         self.xx, self.xy, self.yy, self.xr, self.yr = (grid.table() for _ in range(5))
 
     def add(self, band: Band) -> None:
-        own, rows = band.own, self.grid.band(band.first, band.end)
-        sizes = self.grid.sizes(band.first, band.end)
+        own, rows = band.own, self.grid.blocks(band.area)
+        sizes = self.grid.sizes(band.area)
         # The mean of both, so that the gradient is that of the place half way, which leaves no second-order term.
         x, d = smooth(band.luma_x), smooth(band.luma_d)
         both = (x + d) * np.float32(0.5)
         gy, gx = slope(both, 0)[own], slope(both, 1)[own]
         gap = d[own] - x[own]
         for table, values in ((self.xx, gx * gx), (self.xy, gx * gy), (self.yy, gy * gy), (self.xr, gx * gap), (self.yr, gy * gap)):
-            table[rows] = self.grid.sums(values, band.first, band.end) / sizes
+            table[rows] = self.grid.sums(values, band.area) / sizes
 
     def offsets(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Of blocks that can be located: centres ``(n, 2)`` and offsets ``(n, 2)`` in source pixels (x, y), and weights ``(n,)``."""

@@ -28,10 +28,10 @@ class Tally:
         self.count, self.share, self.marked = grid.table(), grid.table(), grid.table()
 
     def add(self, band: Band) -> None:
-        rows, own = self.grid.band(band.first, band.end), band.own
+        rows, own = self.grid.blocks(band.area), band.own
         low, high = extremes(band.luma_x, 2)
         low, high = low[own], high[own]
-        middle = band.middle[2 * own.start : 2 * own.stop]
+        middle = band.middle[band.own_twice]
         corners = middle[0::2, 0::2], middle[0::2, 1::2], middle[1::2, 0::2], middle[1::2, 1::2]
         brightest = np.maximum(np.maximum(corners[0], corners[1]), np.maximum(corners[2], corners[3]))
         darkest = np.minimum(np.minimum(corners[0], corners[1]), np.minimum(corners[2], corners[3]))
@@ -40,7 +40,7 @@ class Tally:
         over = np.maximum(np.maximum(brightest - high, low - darkest), 0) / np.maximum(span, STRONG)
         over = np.where(strong, over, 0)
         for table, values in ((self.count, strong), (self.share, over), (self.marked, over > 0.2)):
-            table[rows] = self.grid.sums(values.astype(np.float32), band.first, band.end)
+            table[rows] = self.grid.sums(values.astype(np.float32), band.area)
 
 
 def judge(tally: Tally) -> Finding | None:

@@ -92,11 +92,11 @@ class Verifier:
         if self._text is not None:
             self._text.add(y, rows)
         tallies: tuple[Tally, ...] = self._detail, self._invention, self._consistency, self._colour, self._ringing, self._registration
-        for band in self._pairing.add(rows):
-            if self._faces is not None:
-                self._faces.add(band)
-            # numpy and libvips let go of the interpreter while they compute.
-            with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for band in self._pairing.add(rows):
+                if self._faces is not None:
+                    self._faces.add(band)
+                # numpy and libvips let go of the interpreter while they compute.
                 list(pool.map(lambda tally, band=band: tally.add(band), tallies))
 
     def finish(self, extra: dict[str, Finding | str] | None = None) -> Fidelity:
