@@ -16,7 +16,7 @@ from enlarger.codecs.vips import vips_of
 from enlarger.image import Quantisation
 from enlarger.measures import colour, consistency
 from enlarger.measures.grid import BLOCK, Grid, cells, patches
-from enlarger.measures.kernels import along_rows, down_columns, reach
+from enlarger.measures.kernels import Falling, along_rows, down_columns
 
 
 def floats(picture: Any) -> NDArray[np.float32]:
@@ -29,8 +29,25 @@ def test_columns_are_reduced_as_libvips_does(size: int, out: int, kernel: str) -
     rows = np.random.default_rng(0).random((size, 7, 3), dtype=np.float32) * 255
     expected = floats(vips_of(rows).reducev(size / out, kernel=kernel))
     assert np.abs(down_columns(rows, 0, size, out, kernel, 0, out) - expected).max() < 1e-3
-    low, high = reach(size, out, kernel, 33, 60)
-    assert np.abs(down_columns(rows[low:high], low, size, out, kernel, 33, 60) - expected[33:60]).max() < 1e-3
+    part = size * 25 // out, size * 68 // out
+    assert np.abs(down_columns(rows[slice(*part)], part[0], size, out, kernel, 33, 60) - expected[33:60]).max() < 1e-3
+
+
+@pytest.mark.parametrize(("size", "out"), [(400, 100), (303, 101), (150, 100), (100, 200)])
+@pytest.mark.parametrize("strip", [1, 7, 64])
+def test_rows_that_come_in_strips_fall_to_the_same(size: int, out: int, strip: int) -> None:
+    rows = np.random.default_rng(0).random((size, 9, 3), dtype=np.float32) * 255
+    expected = down_columns(rows, 0, size, out, "cubic", 0, out)
+    falling, found, held = Falling(size, out, "cubic"), [], 0
+    for y in range(0, size, strip):
+        before = falling.ready
+        falling.add(rows[y : y + strip])
+        if falling.ready > before:
+            found.append(falling.rows(before, falling.ready, slice(2, 7)))
+            falling.forget(falling.ready)
+        held = max(held, falling.held)
+    assert np.abs(np.concatenate(found) - expected[:, 2:7]).max() < 1e-3
+    assert held <= 24 + strip * out // size
 
 
 @pytest.mark.parametrize("kernel", ["cubic", "linear"])

@@ -112,7 +112,8 @@ DCT = _basis()
 def outside(gap: Floats, quantisation: Quantisation, top: int = 0, left: int = 0) -> Floats:
     """Of ``gap = D(y) - x`` in luma what leaves the cells of the JPEG that x was: each coefficient less half its step (T.81 A.3.4).
 
-    ``gap`` is ``(h, w)``, its corner lies at row ``top`` and column ``left`` of the source; where no whole JPEG block fits it is left as it is.
+    ``gap`` is ``(h, w)``, its corner lies at row ``top`` and column ``left`` of the source; where no whole JPEG block fits it is left
+    as it is.
     """
     x, y = (quantisation.offset[0] - left) % 8, (quantisation.offset[1] - top) % 8
     h, w = (max(0, n - start) // 8 * 8 for n, start in zip(gap.shape, (y, x), strict=True))

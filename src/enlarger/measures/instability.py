@@ -48,7 +48,6 @@ def disagreements(enlarge: Enlarge, tile: Tile) -> NDArray[np.float32]:
 
 def judge(found: Floats, grid: Grid) -> Finding:
     """``found`` is what :func:`disagreements` gives for the whole source."""
-    height = len(found)
     block = np.sqrt(grid.sums(smooth(found) ** 2, grid.whole) / grid.sizes(grid.whole))
     levels = graded(block, BLOCK_DOUBTFUL, BLOCK_FAIL)
     places = regions(

@@ -36,15 +36,6 @@ def triangle(t: NDArray[np.float64]) -> NDArray[np.float64]:
 KERNELS = {"cubic": (cubic, 2.0), "linear": (triangle, 1.0)}
 
 
-def reach(size: int, out: int, kernel: str, first: int, end: int) -> tuple[int, int]:
-    """Rows of ``size`` that rows ``first`` to ``end`` of ``out`` are made of."""
-    scale = size / out
-    support = KERNELS[kernel][1] * max(1.0, scale)
-    low = int(np.floor((first + 0.5) * scale - 0.5 - support))
-    high = int(np.ceil((end - 0.5) * scale - 0.5 + support)) + 1
-    return max(0, low), min(size, high)
-
-
 @lru_cache(256)
 def _weights(scale: float, kernel: str, count: int, phase: float) -> tuple[int, Floats]:
     """Weights of ``count`` rows over input rows, the first of which is ``lead`` after the place where the group begins."""
