@@ -11,6 +11,7 @@ import torch
 
 from training import evaluate
 from training.config import recipes
+from training.drawings import Drawings
 from training.photos import Cache
 from training.train import Run, train
 
@@ -31,9 +32,9 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "2")))
     asked = parser.parse_args()
-    if asked.photos is None:
-        parser.error("--photos or ENLARGER_TRAINING must name the folder of the photo sets")
     recipe = known[asked.name]
+    if asked.photos is None and recipe.pictures == "photos":
+        parser.error("--photos or ENLARGER_TRAINING must name the folder of the photo sets")
     changed = {key: value for key in ("steps", "decay", "start") if (value := getattr(asked, key)) is not None}
     if asked.minutes is not None and asked.steps is None:
         share = recipe.decay / recipe.steps
@@ -52,7 +53,9 @@ def main() -> None:
         run.load(before)
     run.note(event="start", name=recipe.name, until=run.last_step)
     measure = "ENLARGER_SAMPLES" in os.environ
-    train(run, Cache(asked.photos, asked.cache or asked.run.parent / "cache"), minutes=asked.minutes, measure=measure)
+    folder = asked.cache or asked.run.parent / "cache"
+    pictures = Drawings(folder) if recipe.pictures == "drawings" else Cache(asked.photos, folder)
+    train(run, pictures, minutes=asked.minutes, measure=measure)
     if measure and not run.stop:
         rows = {recipe.name: evaluate.everything(partial(evaluate.with_net, run.average), recipe.scale, asked.photos)}
         evaluate.write(rows, run.folder)

@@ -24,6 +24,7 @@ class Recipe:
     blocks: int = 16
     skip: Literal["nearest", "bicubic"] = "nearest"
     conditions: int = 0
+    pictures: Literal["photos", "drawings"] = "photos"
     degradation: str = "clean"
     crop: int = 40
     batch: int = 16
@@ -31,6 +32,10 @@ class Recipe:
     warmup: int = 200
     loss: str = "l1"
     decay_loss: str = "l1"
+    loss_weight: float = 1.0
+    reduced: float = 0.0
+    texture: float = 0.0
+    adversary: float = 0.0
     ema: float = 0.999
     lock: int = 0
     seed: int = 1

@@ -105,4 +105,7 @@ def damaged(large: Bytes, random: np.random.Generator, scale: int, damage: Damag
     return small, (denoise_level(sigma), deblock_level(quality))
 
 
-DAMAGES = {"web": Damage()}
+DAMAGES = {
+    "web": Damage(),
+    "art": Damage(untouched=0.5, blur_chance=0, noise_chance=0, jpeg=(60, 95), resize_chance=0.15, resize=(0.9, 1.3)),
+}

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from training.damage import DAMAGES, UNTOUCHED, Levels, damaged
-from training.photos import Cache, crops
+from training.photos import Pictures, crops
 from training.resize import Bytes, matrix
 
 MARGIN = 2  # source pixels on each side that are cut off again, so that no small pixel knows of the crop's own border
@@ -45,7 +45,7 @@ def with_planes(x: Tensor, levels: list[Levels], conditions: int) -> Tensor:
 
 
 def pairs(
-    cache: Cache, random: np.random.Generator, kind: str, scale: int, size: int, count: int, conditions: int = 0
+    cache: Pictures, random: np.random.Generator, kind: str, scale: int, size: int, count: int, conditions: int = 0
 ) -> tuple[Tensor, Tensor]:
     """(count, 3 + conditions, size, size) and (count, 3, size * scale, size * scale) in [0, 1].
 

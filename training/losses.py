@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from training.resize import matrix
 
@@ -34,6 +35,38 @@ def l1_mse(y: Tensor, truth: Tensor) -> Tensor:
 
 
 LOSSES: dict[str, Loss] = {"l1": l1, "mse": mse, "l1+edges": l1_edges, "l1+mse": l1_mse}
+
+
+def reduced(y: Tensor, x: Tensor) -> Tensor:
+    """L1 between D of the answer, without rounding, and the source x: what is seen stays, whatever is added above it."""
+    (h, w), (tall, wide) = x.shape[-2:], y.shape[-2:]
+    down, left = (torch.from_numpy(matrix(*sides)).to(y.device) for sides in ((tall, h), (wide, w)))
+    inside = (..., slice(2, -2), slice(2, -2))  # the crop's own border is not the picture's
+    return ((down @ y @ left.T - x)[inside]).abs().mean()
+
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+GRAIN = 2 / 255  # texture below this is no texture
+
+
+def energies(y: Tensor, levels: int = 2, window: int = 8) -> list[Tensor]:
+    """Log energy of luma's sub-bands, (n, 3, ...) each: differences along rows, columns and both, in windows of `window` pixels, then the
+    same of the picture at half the size. At x4 two levels are about the frequencies that the source does not have."""
+    luma = (y * y.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+    found = []
+    for _ in range(levels):
+        rows, columns = luma[..., :-1, 1:] - luma[..., :-1, :-1], luma[..., 1:, :-1] - luma[..., :-1, :-1]
+        both = luma[..., 1:, 1:] - luma[..., 1:, :-1] - rows
+        energy = F.avg_pool2d(torch.cat([rows, columns, both], 1).square(), window, window // 2)
+        found.append((energy + GRAIN**2).log())
+        luma = F.avg_pool2d(luma, 2)
+    return found
+
+
+def texture(y: Tensor, truth: Tensor) -> Tensor:
+    """L1 between the log energies of sub-bands: as much texture as the truth has there, wherever each grain of it lies."""
+    differences = [(a - b).abs().mean() for a, b in zip(energies(y), energies(truth), strict=True)]
+    return torch.stack(differences).mean()
 
 
 def locked(y: Tensor, x: Tensor, rounds: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,41 +59,35 @@ class Entry:
     chance: float
 
 
-class Cache:
-    """All training pictures as one mapped file of bytes, `cache.bin`, with `cache.json` beside it; made when missing or out of date."""
+class Pictures:
+    """Pictures as one mapped file of bytes, NAME.bin, with NAME.json beside it; made when missing or not made from what is `wanted`.
 
-    def __init__(self, photos: Path, folder: Path) -> None:
-        wanted = LIST.read_text(encoding="utf-8")
-        index = folder / "cache.json"
+    `pictures` yields each with its chance, in any unit, that a crop comes from it.
+    """
+
+    def __init__(self, folder: Path, name: str, wanted: str, pictures: Callable[[], Iterable[tuple[Bytes, float]]]) -> None:
+        index = folder / f"{name}.json"
         if not (index.exists() and json.loads(index.read_text(encoding="utf-8"))["list"] == wanted):
-            self._make(photos, folder, wanted)
+            self._make(folder, name, wanted, pictures())
         rows = json.loads(index.read_text(encoding="utf-8"))["entries"]
         self.entries = [Entry(**row) for row in rows]
-        self.bytes = np.memmap(folder / "cache.bin", dtype=np.uint8, mode="r")
+        self.bytes = np.memmap(folder / f"{name}.bin", dtype=np.uint8, mode="r")
         self._until = np.cumsum([entry.chance for entry in self.entries])
 
     @staticmethod
-    def _make(photos: Path, folder: Path, wanted: str) -> None:
+    def _make(folder: Path, name: str, wanted: str, pictures: Iterable[tuple[Bytes, float]]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         rows: list[dict[str, int | float]] = []
-        partial = folder / "cache.partial"
+        partial = folder / f"{name}.partial"
         with partial.open("wb") as file:
-            for photo_set in photo_sets():
-                start = len(rows)
-                for name in photo_set.files:
-                    picture = open_rgb(photos / photo_set.name / name)
-                    kept = [(picture, 1 - photo_set.halved)]
-                    if photo_set.halved:
-                        kept.append((reduce(picture, 2), photo_set.halved))
-                    for pixels, share in kept:
-                        row = {"offset": file.tell(), "height": pixels.shape[0], "width": pixels.shape[1], "chance": share * picture.size}
-                        rows.append(row)
-                        file.write(np.ascontiguousarray(pixels).data)
-                whole = sum(row["chance"] for row in rows[start:])
-                for row in rows[start:]:
-                    row["chance"] *= photo_set.share / whole
-        partial.replace(folder / "cache.bin")
-        (folder / "cache.json").write_text(json.dumps({"list": wanted, "entries": rows}), encoding="utf-8")
+            for pixels, chance in pictures:
+                rows.append({"offset": file.tell(), "height": pixels.shape[0], "width": pixels.shape[1], "chance": chance})
+                file.write(np.ascontiguousarray(pixels).data)
+        partial.replace(folder / f"{name}.bin")
+        whole = sum(row["chance"] for row in rows)
+        for row in rows:
+            row["chance"] /= whole
+        (folder / f"{name}.json").write_text(json.dumps({"list": wanted, "entries": rows}), encoding="utf-8")
 
     def crop(self, random: np.random.Generator, size: int) -> Bytes:
         """A random (size, size, 3) crop, flipped and turned at random. A view of the file where it can be."""
@@ -107,13 +101,35 @@ class Cache:
         return np.rot90(crop, int(random.integers(4)))
 
 
+class Cache(Pictures):
+    """All training photographs of photos.toml: `cache.bin` and `cache.json`, made when missing or when the list changed."""
+
+    def __init__(self, photos: Path, folder: Path) -> None:
+        super().__init__(folder, "cache", LIST.read_text(encoding="utf-8"), lambda: _listed(photos))
+
+
+def _listed(photos: Path) -> Iterator[tuple[Bytes, float]]:
+    """Each set has its share; within it large pictures have more, and some are there at half their size too."""
+    for photo_set in photo_sets():
+        sizes = []
+        for name in photo_set.files:
+            with Image.open(photos / photo_set.name / name) as picture:
+                sizes.append(picture.width * picture.height)
+        for name, size in zip(photo_set.files, sizes, strict=True):
+            picture = open_rgb(photos / photo_set.name / name)
+            chance = photo_set.share * size / sum(sizes)
+            yield picture, chance * (1 - photo_set.halved)
+            if photo_set.halved:
+                yield reduce(picture, 2), chance * photo_set.halved
+
+
 def detail(crop: Bytes) -> float:
     """How much there is to learn in a crop: mean absolute step between neighbouring pixels of the green channel, on the 0-255 scale."""
     green = crop[::2, ::2, 1].astype(np.int16)
     return float(np.abs(np.diff(green, axis=0)).mean() + np.abs(np.diff(green, axis=1)).mean())
 
 
-def crops(cache: Cache, random: np.random.Generator, count: int, size: int, spare: float = 0.5) -> Bytes:
+def crops(cache: Pictures, random: np.random.Generator, count: int, size: int, spare: float = 0.5) -> Bytes:
     """(count, size, size, 3) uint8. `spare` more are drawn than needed and those with the least detail (sky, blur) left out."""
     drawn = [cache.crop(random, size) for _ in range(count + int(count * spare))]
     drawn.sort(key=detail, reverse=True)

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from training import evaluate, weights
+from training.adversary import Adversary
 from training.config import Recipe
 from training.degrade import pairs
-from training.losses import LOSSES, locked
+from training.losses import LOSSES, locked, reduced, texture
 from training.nets import Compact
-from training.photos import Cache
+from training.photos import Pictures
 
 SAVE_EVERY = 180.0  # seconds
 SET5_EVERY = 500  # steps
@@ -35,13 +36,13 @@ class Ahead:
         self.thread = ThreadPoolExecutor(1, "pairs")
         self.coming: dict[tuple[int, int], Future[tuple[Tensor, Tensor]]] = {}
 
-    def __call__(self, cache: Cache, step: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, cache: Pictures, step: int) -> tuple[Tensor, Tensor]:
         """The pairs of `step`; those of the next one are begun."""
         wanted = self.coming.pop((id(cache), step), None) or self.thread.submit(self._make, cache, step)
         self.coming = {(id(cache), step + 1): self.thread.submit(self._make, cache, step + 1)}
         return wanted.result()
 
-    def _make(self, cache: Cache, step: int) -> tuple[Tensor, Tensor]:
+    def _make(self, cache: Pictures, step: int) -> tuple[Tensor, Tensor]:
         r = self.recipe
         random = np.random.default_rng([r.seed, step])
         return pairs(cache, random, r.degradation, r.scale, r.crop, r.batch, r.conditions)
@@ -56,6 +57,8 @@ class Run:
         self.net = weights.start(recipe).train().to(self.device)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=recipe.rate, weight_decay=1e-4, fused=True)
+        self.adversary = Adversary(recipe.scale, recipe.rate, self.device) if recipe.adversary else None
+        self.parts: dict[str, float] = {}
         self.step = 0
         self.seconds = 0.0
         self.decay_from = max(recipe.steps - recipe.decay, 0)
@@ -79,6 +82,7 @@ class Run:
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "adversary": self.adversary.state() if self.adversary else None,
             "step": self.step,
             "seconds": self.seconds,
             "decay_from": self.decay_from,
@@ -95,6 +99,8 @@ class Run:
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.adversary and state.get("adversary"):
+            self.adversary.load(state["adversary"])
         self.step, self.seconds = state["step"], state["seconds"]
         if self.step > state["decay_from"]:
             self.decay_from, self.decay = state["decay_from"], state["decay"]
@@ -111,7 +117,7 @@ class Run:
         done = max(0, self.step - self.decay_from) / max(1, self.decay)
         return self.recipe.rate * warm * (0.5 + 0.5 * float(np.cos(np.pi * min(1.0, done))))
 
-    def one_step(self, cache: Cache) -> float:
+    def one_step(self, cache: Pictures) -> float:
         """Returns the loss."""
         recipe = self.recipe
         x, truth = (pixels.to(self.device) for pixels in self.ahead(cache, self.step))
@@ -120,15 +126,32 @@ class Run:
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             y: Tensor = self.net(x)
         y = y.float()
+        source = x[:, :3]
         if recipe.lock:
-            y = locked(y, x[:, :3], recipe.lock)
-        loss = LOSSES[recipe.decay_loss if self.step >= self.decay_from else recipe.loss](y, truth)
+            y = locked(y, source, recipe.lock)
+        loss = self.loss(y, truth, source)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        if self.adversary:
+            self.parts["critic"] = self.adversary.learn(y, truth, source, 0.5 * self.rate())
         self._follow()
         self.step += 1
         return loss.item()
+
+    def loss(self, y: Tensor, truth: Tensor, source: Tensor) -> Tensor:
+        """All that the recipe asks for, weighted; `parts` keeps the figures. The adversary comes in over 5 x `warmup` steps."""
+        recipe, wanted = self.recipe, LOSSES[self.recipe.decay_loss if self.step >= self.decay_from else self.recipe.loss]
+        parts = [("pixels", recipe.loss_weight, wanted(y, truth))]
+        if recipe.reduced:
+            parts.append(("reduced", recipe.reduced, reduced(y, source)))
+        if recipe.texture:
+            parts.append(("texture", recipe.texture, texture(y, truth)))
+        if self.adversary:
+            share = min(1.0, self.step / (5 * recipe.warmup))
+            parts.append(("adversary", recipe.adversary * share, self.adversary.loss(y, truth, source)))
+        self.parts = {name: value.item() for name, _, value in parts} if len(parts) > 1 else {}
+        return torch.stack([weight * value for _, weight, value in parts]).sum()
 
     def _follow(self) -> None:
         """The average takes a step toward the weights; a short memory at first, so that it does not remember the start."""
@@ -149,7 +172,7 @@ def scores(net: Compact, name: str) -> dict[str, float]:
     return {f"{name}_{key}": value for key, value in found.items() if key != "pictures"}
 
 
-def train(run: Run, cache: Cache, *, minutes: float | None = None, measure: bool = True) -> None:
+def train(run: Run, cache: Pictures, *, minutes: float | None = None, measure: bool = True) -> None:
     """Trains to the last step. With `minutes` of training (pauses not counted) the decay begins when it will just be done by then.
 
     A file RUN/finish, with a number of steps in it, starts the decay at once. State is saved every three minutes and when the loop ends,
@@ -174,7 +197,11 @@ def train(run: Run, cache: Cache, *, minutes: float | None = None, measure: bool
         now = time.monotonic()
         run.seconds += min(now - begun, 10.0)
         if run.step % 100 == 0:
-            run.note(loss=round(float(np.mean(losses)), 5), rate=round(run.rate(), 7))
+            run.note(
+                loss=round(float(np.mean(losses)), 5),
+                rate=round(run.rate(), 7),
+                **{name: round(value, 4) for name, value in run.parts.items()},
+            )
             losses.clear()
         if measure and run.step % SET5_EVERY == 0:
             run.note(**scores(run.average, "set5"))
