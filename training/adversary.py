@@ -33,7 +33,8 @@ class Critic(nn.Module):
                 for convolution, _ in zip(self.convolutions, weights, strict=False):
                     y = F.leaky_relu(convolution(y), 0.2)
                 y = self.last(y)
-        return y.float()
+        marks: Tensor = y.float()
+        return marks
 
 
 class Adversary:

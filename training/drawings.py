@@ -29,7 +29,7 @@ def ground(sheet: Sheet) -> None:
     if kind < 0.35:
         sheet.image.paste(sheet.colour(0.4), (0, 0, *sheet.image.size))
     elif kind < 0.7:
-        sheet.image.paste(sheet.graded(sheet.colour(0.3), sheet.colour(0.5)), (0, 0))
+        sheet.image.paste(sheet.graded(sheet.colour(0.3), sheet.colour(0.5)).resize(sheet.image.size, Image.Resampling.BILINEAR), (0, 0))
     else:
         sheet.image.paste((255, 255, 255), (0, 0, *sheet.image.size))
 
@@ -265,7 +265,7 @@ def cloth(sheet: Sheet) -> None:
             pen.rectangle([0, i * gap, sheet.side, i * gap + width], fill=255)
         if sheet.flip(0.5):
             layer = ImageChops.lighter(layer, layer.transpose(Image.Transpose.ROTATE_90))
-        layer = layer.rotate(sheet.random.uniform(0, 180), Image.Resampling.BICUBIC)
+        layer = layer.rotate(sheet.random.uniform(0, 180), Image.Resampling.BILINEAR)
         sheet.paste(sheet.shade(colour, sheet.random.choice([0.6, 1.4])), layer, sheet.mask(shape))
         sheet.outline(shape)
     curves(sheet, 10)

@@ -113,8 +113,8 @@ def _listed(photos: Path) -> Iterator[tuple[Bytes, float]]:
     for photo_set in photo_sets():
         sizes = []
         for name in photo_set.files:
-            with Image.open(photos / photo_set.name / name) as picture:
-                sizes.append(picture.width * picture.height)
+            with Image.open(photos / photo_set.name / name) as file:
+                sizes.append(file.width * file.height)
         for name, size in zip(photo_set.files, sizes, strict=True):
             picture = open_rgb(photos / photo_set.name / name)
             chance = photo_set.share * size / sum(sizes)

@@ -4,6 +4,7 @@ Positions and lengths are parts of the sheet's side, (x, y) from the top left.
 """
 
 import colorsys
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 FINER = 4  # how much finer than the drawing the sheet is
+RAMP = 64  # the side of a gradient
 
 Points = NDArray[np.float64]
 Colour = tuple[int, int, int]
@@ -79,10 +81,8 @@ class Sheet:
     def outline(self, shape: Points, width: float | None = None) -> None:
         width = width or self.thin
         self.stroke(np.concatenate([shape, shape[:1]]), self.ink, width, 0.45, taper=False)
-        x, y, reach = (
-            *(shape[0] * self.side),
-            0.6 * width * self.side,
-        )  # a dot where the ends meet: overlapping parts of a polygon stay empty
+        (x, y), reach = shape[0] * self.side, 0.6 * width * self.side
+        # a dot where the ends meet, for overlapping parts of a polygon stay empty
         self.pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=self.ink)
 
     def blob(self, centre: Points, radius: float, rough: float = 0.35, corners: int | None = None) -> Points:
@@ -101,12 +101,12 @@ class Sheet:
         return image
 
     def graded(self, a: Colour, b: Colour) -> Image.Image:
-        """From `a` to `b` in some direction, or from the middle outward."""
-        y, x = np.mgrid[0:64, 0:64] / 63
+        """From `a` to `b` in some direction, or from the middle outward, RAMP x RAMP; `paste` stretches it over what it fills."""
+        y, x = np.mgrid[0:RAMP, 0:RAMP] / (RAMP - 1)
         angle = self.random.uniform(0, 2 * np.pi)
         t = np.hypot(x - 0.5, y - 0.5) * 1.4 if self.flip(0.3) else (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle) + 0.5
         ramp = np.array(a) + np.clip(t, 0, 1)[..., None] * (np.array(b) - np.array(a))
-        return Image.fromarray(ramp.astype(np.uint8)).resize(self.image.size, Image.Resampling.BICUBIC)
+        return Image.fromarray(ramp.astype(np.uint8))
 
     def paste(self, what: Image.Image | Colour, *masks: Image.Image) -> None:
         """Where all masks are white."""
@@ -116,13 +116,17 @@ class Sheet:
         mask = masks[0].crop(box)
         for other in masks[1:]:
             mask = ImageChops.multiply(mask, other.crop(box))
-        self.image.paste(what if isinstance(what, tuple) else what.crop(box), box, mask)
+        if isinstance(what, Image.Image):
+            what = what.resize(mask.size, Image.Resampling.BILINEAR) if what.size == (RAMP, RAMP) else what.crop(box)
+        self.image.paste(what, box, mask)
 
     def screentone(self, pitch: float, angle: float) -> Image.Image:
         """A mask of dots in a turned grid; they grow along one direction or are all alike."""
-        n = 1536
-        y, x = np.mgrid[0:n, 0:n] / n
-        u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+        n = self.side // 2
+        y, x = np.ogrid[0:n, 0:n]
+        y, x = (y / n).astype(np.float32), (x / n).astype(np.float32)
+        cos, sin = math.cos(angle), math.sin(angle)
+        u, v = x * cos + y * sin, y * cos - x * sin
         size = self.random.uniform(0.1, 0.3) + (self.random.uniform(0, 0.5) * y if self.flip(0.5) else 0)
         wave = (np.cos(2 * np.pi * u / pitch) + np.cos(2 * np.pi * v / pitch)) / 4 + 0.5
         grey = np.clip((wave - 1 + size) * pitch * n / 2.5 + 0.5, 0, 1)
