@@ -24,7 +24,7 @@ import enlarger
 from enlarger.errors import EnlargerError, OutOfMemoryError
 
 PLAIN: dict[str, Any] = {"engine": "resample"}
-NET: dict[str, Any] = {"model": "realesr-animevideov3-x2", "device": "cpu", "threads": 1, "tile": 16}
+NET: dict[str, Any] = {"model": "enlarger-photo-x2", "device": "cpu", "threads": 1, "tile": 16}
 STRIP = 1300
 """Pixels per strip: eight strips for the picture below."""
 FAULTS = [

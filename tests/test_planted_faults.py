@@ -32,7 +32,7 @@ def verified(source: NDArray[np.uint8], result: NDArray[np.uint8]) -> Fidelity:
 def good() -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Source and a good result by kind of picture."""
     pictures = planted.pictures()
-    with enlarger.Enlarger(enlarger.Options(scale=SCALE, model="realesr-animevideov3-x4")) as tool:
+    with enlarger.Enlarger(enlarger.Options(scale=SCALE, model="enlarger-photo-x4")) as tool:
         return {kind: (source, planted.lock(source, tool.enlarge(source).image)) for kind, source in pictures.items()}
 
 

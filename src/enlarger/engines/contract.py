@@ -58,7 +58,7 @@ class _Broken(Exception):
     """Raised inside a clause; :func:`check` adds the clause's name."""
 
 
-NATIVE = ("detail", "creativity")
+NATIVE = ("detail", "creativity", "denoise", "deblock")
 """Dials that an engine may carry out itself."""
 
 
@@ -144,6 +144,8 @@ def _devices(subject: Subject) -> None:
 
 def _settings(subject: Subject) -> None:
     spec = subject.engine.spec
+    for dial in subject.model.dials or ():
+        _require(dial in spec.dials, f"the model's native dial {dial!r} is none of its engine's")
     for dial in spec.dials:
         _require(dial in NATIVE, f"the native dial {dial!r} is none of {', '.join(NATIVE)}")
         _require(dial in spec.settings.model_fields, f"the native dial {dial!r} is no field of the settings, so it would never be heard")

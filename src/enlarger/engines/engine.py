@@ -73,6 +73,8 @@ class ModelSpec(BaseModel):
     cost: float = 0.0
     files: tuple[WeightFile, ...] = ()
     package: str = ""
+    extra: str = Field(default="", description="The extra of Enlarger that installs the package; empty if it always is.")
+    dials: tuple[str, ...] | None = Field(default=None, description="Which of the engine's native dials this model has; None: all.")
     url: str = ""
     licence: str = ""
     authors: str = ""
@@ -85,9 +87,10 @@ class EngineSpec:
     """What the planner must know of an engine.
 
     ``scope``: ``"tile"`` engines turn a tile into a tile (:class:`TileEngine`); ``"picture"`` engines see the whole source
-    and are asked for boxes of the result (:class:`PictureEngine`). ``dials`` names those of ``detail`` and ``creativity`` that the
-    engine carries out natively: each is a field of ``settings``, gets what the caller asked for (0 to 100), and is then not
-    applied to the answer. ``deterministic`` says that the same tile gives the same bytes again on the same machine.
+    and are asked for boxes of the result (:class:`PictureEngine`). ``dials`` names those of ``detail``, ``creativity``, ``denoise``
+    and ``deblock`` that models of the engine carry out natively (:attr:`ModelSpec.dials` says which model does which): each is a field
+    of ``settings``, gets what the caller asked for (0 to 100), and is then not applied to the answer. ``deterministic`` says that the
+    same tile gives the same bytes again on the same machine.
     """
 
     name: str
@@ -99,9 +102,17 @@ class EngineSpec:
     settings: type[BaseModel] = NoSettings
 
 
+def native_dials(spec: EngineSpec, model: ModelSpec) -> tuple[str, ...]:
+    """The dials that ``model`` carries out itself."""
+    return spec.dials if model.dials is None else model.dials
+
+
 @runtime_checkable
 class TileEngine(Protocol):
-    """An opened model of a ``"tile"`` engine."""
+    """An opened model of a ``"tile"`` engine.
+
+    If it has a method ``rest()``, that is called after the last of many tiles, to give back what is kept from one to the next.
+    """
 
     def __call__(self, tile: Tile) -> Tile:
         """``(h, w, 3) float32`` in [0, 1] to ``(h * scale, w * scale, 3) float32``, finite, nominally in [0, 1].

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakSet
 
 import numpy as np
@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from enlarger.engines.engine import Device, EngineSpec, ModelSpec
-from enlarger.engines.weights import catalogue, locate
+from enlarger.engines.ncnn_weights import load
+from enlarger.engines.weights import catalogue
 from enlarger.errors import DeviceError, EngineError, OutOfMemoryError, UnsupportedError, WeightsError
 from enlarger.image import Tile
 
@@ -51,6 +52,9 @@ class NcnnSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fp16: bool = Field(False, description="GPU only: compute in 16-bit floats. Faster, less exact, and different on every GPU.")
+    detail: int = Field(50, ge=0, le=100, description="Dial: from 50, how far the net lies toward its family's crisp one.")
+    denoise: int = Field(0, ge=0, le=100, description="How strong the noise is that a net for restoring takes off.")
+    deblock: int = Field(0, ge=0, le=100, description="How strong the JPEG damage is that a net for restoring takes off.")
 
 
 class NetNotes(BaseModel):
@@ -59,6 +63,9 @@ class NetNotes(BaseModel):
     ``widest`` is the largest number of channels that a 3 x 3 convolution reads. A net with ``split_blob`` is run in two: up
     to that blob in one go, and from there on in pieces of at most ``split_area`` source pixels, each with ``split_halo``
     source pixels of context, which must be even (a Winograd tile never starts elsewhere then, and the pieces fit bit for bit).
+
+    ``conditions`` are the settings (0 to 100) that the net reads as further channels behind the colours, each a plane of that many
+    hundredths. ``toward`` is the model of the same family that the dial ``detail`` leads to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,12 +74,21 @@ class NetNotes(BaseModel):
     split_blob: str | None = None
     split_halo: int = Field(0, ge=0, multiple_of=2)
     split_area: int = Field(1024, ge=256)
+    conditions: tuple[Literal["denoise", "deblock"], ...] = ()
+    toward: str = ""
 
 
 class Ncnn:
     """The engine ``ncnn``."""
 
-    spec = EngineSpec(name="ncnn", title="Neural nets on ncnn (CPU, Vulkan)", scope="tile", devices=("cpu", "gpu"), settings=NcnnSettings)
+    spec = EngineSpec(
+        name="ncnn",
+        title="Neural nets on ncnn (CPU, Vulkan)",
+        scope="tile",
+        devices=("cpu", "gpu"),
+        dials=("detail", "denoise", "deblock"),
+        settings=NcnnSettings,
+    )
 
     def models(self) -> tuple[ModelSpec, ...]:
         return catalogue("ncnn")
@@ -109,7 +125,7 @@ class Ncnn:
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             raise WeightsError(f"the catalogue's settings are not those of a net on ncnn ({reason})", subject=model.id) from error
-        return Net(model, notes, device, settings.fp16)
+        return Net(model, notes, device, settings)
 
 
 class Net:
@@ -118,14 +134,15 @@ class Net:
     _net: Any = None
     _pools: Pools | None = None
 
-    def __init__(self, model: ModelSpec, notes: NetNotes, device: Device, fp16: bool) -> None:
+    def __init__(self, model: ModelSpec, notes: NetNotes, device: Device, settings: NcnnSettings) -> None:
         self.model, self.notes = model, notes
+        self._conditions = [np.float32(getattr(settings, name) / 100) for name in notes.conditions]
         self._net = library().Net()
         # The net holds bare pointers to its pools: they go after it, see close().
         self._pools = Pools(notes.widest) if device.kind == "cpu" else None
         option = self._net.opt
         option.num_threads = device.threads
-        option.use_fp16_packed = option.use_fp16_storage = option.use_fp16_arithmetic = fp16
+        option.use_fp16_packed = option.use_fp16_storage = option.use_fp16_arithmetic = settings.fp16
         option.use_bf16_packed = option.use_bf16_storage = False
         if self._pools:
             option.blob_allocator, option.workspace_allocator = self._pools.blobs, self._pools.workspace
@@ -133,7 +150,8 @@ class Net:
             option.use_vulkan_compute = True
             self._net.set_vulkan_device(device.index)
         _open_nets.add(self)
-        _load(self._net, locate(model), model)
+        other = next((one for one in catalogue("ncnn") if one.id == notes.toward), None)
+        self._weights = load(self._net, model, other, max(0, settings.detail - 50) / 50)
 
     def __call__(self, tile: Tile) -> Tile:
         """See :class:`enlarger.engines.engine.TileEngine`. Answers are not clipped."""
@@ -145,30 +163,35 @@ class Net:
         try:
             if self._pools:
                 self._pools.prepare(height, width)
-            return self._run(np.ascontiguousarray(tile.transpose(2, 0, 1)))
+            planes = np.empty((3 + len(self._conditions), height, width), np.float32)
+            planes[:3] = tile.transpose(2, 0, 1)
+            for plane, value in zip(planes[3:], self._conditions, strict=True):
+                plane[:] = value
+            return self._run(planes)
         except MemoryError as error:
-            self._forget()
+            self.rest()
             raise OutOfMemoryError("no memory for a tile", subject=f"{width} x {height}") from error
         except OutOfMemoryError:
-            self._forget()
+            self.rest()
             raise
 
     def close(self) -> None:
         if self._net is not None:
             self._net.clear()
             self._net = None
-            self._forget()
+            self.rest()
 
     def __del__(self) -> None:
         self.close()
 
-    def _forget(self) -> None:
+    def rest(self) -> None:
+        """Give back the memory that is kept from tile to tile; the next tile takes it again."""
         if self._pools:
             self._pools.clear()
 
     def _run(self, planes: Planes) -> Tile:
         scale = self.model.scale
-        _, height, width = planes.shape
+        height, width = planes.shape[1:]
         answer = np.empty((3, height * scale, width * scale), np.float32)  # planar as ncnn's: a plain copy, four times as fast
         if self.notes.split_blob is None:
             answer[:] = self._extract(INPUT, planes, OUTPUT, answer.shape[1:])
@@ -335,15 +358,6 @@ def _text(path: str) -> str:
         return Path(path).read_text(encoding="ascii").strip()
     except OSError:
         return ""
-
-
-def _load(net: Any, files: dict[str, Path], model: ModelSpec) -> None:
-    for suffix, load in ((".param", net.load_param), (".bin", net.load_model)):
-        path = next((path for path in files.values() if path.suffix == suffix), None)
-        if path is None:
-            raise WeightsError(f"the catalogue names no {suffix} file", subject=model.id)
-        if load(str(path)) != 0:
-            raise WeightsError("ncnn cannot load this file", subject=path.name)
 
 
 def _check(status: int, model: ModelSpec) -> None:

