@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from training import evaluate, weights
-from training.adversary import Adversary
+from training.adversary import SHIFT, Adversary
 from training.config import Recipe
 from training.degrade import pairs
 from training.losses import LOSSES, locked, reduced, texture
@@ -134,7 +134,7 @@ class Run:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         if self.adversary:
-            self.parts["critic"] = self.adversary.learn(y, truth, source, 0.5 * self.rate())
+            self.parts["critic"] = self.adversary.learn(y, truth, source, 0.5 * self.rate(), self.shift())
         self._follow()
         self.step += 1
         return loss.item()
@@ -149,9 +149,14 @@ class Run:
             parts.append(("texture", recipe.texture, texture(y, truth)))
         if self.adversary:
             share = min(1.0, self.step / (5 * recipe.warmup))
-            parts.append(("adversary", recipe.adversary * share, self.adversary.loss(y, truth, source)))
+            parts.append(("adversary", recipe.adversary * share, self.adversary.loss(y, truth, source, self.shift())))
         self.parts = {name: value.item() for name, _, value in parts} if len(parts) > 1 else {}
         return torch.stack([weight * value for _, weight, value in parts]).sum()
+
+    def shift(self) -> tuple[int, int]:
+        """Where the critic's pictures begin in this step."""
+        top, left = np.random.default_rng([self.recipe.seed, self.step, 1]).integers(0, SHIFT, 2)
+        return int(top), int(left)
 
     def _follow(self) -> None:
         """The average takes a step toward the weights; a short memory at first, so that it does not remember the start."""

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 pytest.importorskip("safetensors", reason="the extra `train` is not installed")
 
-from training.adversary import Adversary, Critic  # noqa: E402
+from training.adversary import SHIFT, Adversary, Critic  # noqa: E402
 from training.config import Recipe  # noqa: E402
 from training.train import Run, train  # noqa: E402
 
@@ -92,12 +92,25 @@ def test_the_critic_learns_to_tell_grain_from_none_and_only_when_told_to() -> No
     assert adversary.loss(grain(7, count=4), grain(8, count=4), source) < adversary.loss(flat, grain(8, count=4), source)
 
 
+def test_no_phase_of_the_pixel_shuffle_weighs_more_to_the_critic() -> None:
+    torch.manual_seed(0)
+    adversary = Adversary(4, 1e-3, torch.device("cpu"))
+    y, total = grain(0), torch.zeros(96, 96)
+    for top in range(SHIFT):
+        for left in range(SHIFT):
+            given = y.clone().requires_grad_()
+            adversary.loss(given, grain(1), torch.full((1, 3, 24, 24), 0.5), (top, left)).backward()
+            total += given.grad.abs().sum((0, 1))
+    inner = total[24:72, 24:72].reshape(12, 4, 12, 4).mean((0, 2))
+    assert inner.min() > 0.85 * inner.max()
+
+
 def test_the_critic_cannot_grow_steep() -> None:
-    critic = Critic(2)
+    critic = Critic()
     with torch.no_grad():
         for convolution in critic.convolutions:
             convolution.parametrizations.weight.original.mul_(100)
-    y, x = grain(0, 32), grain(1, 16)
+    y, x = grain(0, 32), grain(1, 32)
     for _ in range(20):  # each pass improves the norm's estimate
         before = critic(y, x)
     assert before.abs().max() < 50
