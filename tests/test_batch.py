@@ -350,13 +350,13 @@ def test_two_runs_at_once_are_refused(photos: Path, tmp_path: Path) -> None:
 
 
 def test_at_most_one_picture_is_decoded_ahead_and_one_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from enlarger import pipeline, result
+    from enlarger import pipeline, result, staging
 
     for number in range(12):
         picture(tmp_path / "in" / f"{number:02}.png", number)
     held: list[int] = []
     count = {"decoded": 0, "begun": 0, "finished": 0}
-    decode, strips, save = pipeline.decode, pipeline.enlarge_by_picture, result.encode.save
+    decode, strips, save = pipeline.decode, staging.enlarge_by_picture, result.encode.save
 
     def counted(name: str, real: Callable[..., Any], pause: float) -> Callable[..., Any]:
         def call(*words: Any, **more: Any) -> Any:
@@ -372,7 +372,7 @@ def test_at_most_one_picture_is_decoded_ahead_and_one_written(tmp_path: Path, mo
         return call
 
     monkeypatch.setattr(pipeline, "decode", counted("decoded", decode, 0))
-    monkeypatch.setattr(pipeline, "enlarge_by_picture", counted("begun", strips, 0.005))
+    monkeypatch.setattr(staging, "enlarge_by_picture", counted("begun", strips, 0.005))
     monkeypatch.setattr(result.encode, "save", counted("finished", save, 0.02))
     enlarger.enlarge_many([tmp_path / "in"], tmp_path / "out", **FAST)
     assert count["finished"] == 12

@@ -22,8 +22,10 @@ SRC = Path(__file__).parents[1] / "src"
 STEPS = (
     "decode",
     "triage",
+    "crop",
     "tiles",
     "ensemble",
+    "passes",
     "plan",
     "prepare",
     "flat",
@@ -38,7 +40,22 @@ STEPS = (
 )
 
 # Things, as opposed to what is done to them. They may know each other (Python refuses circles at import) and nothing else.
-NOUNS = ("errors", "formats", "options", "image", "canvas", "journal", "report", "manifest", "jobs", "scratch", "fidelity", "model_files")
+NOUNS = (
+    "errors",
+    "formats",
+    "options",
+    "image",
+    "canvas",
+    "journal",
+    "report",
+    "manifest",
+    "jobs",
+    "scratch",
+    "fidelity",
+    "model_files",
+    "sizes",
+    "layout",
+)
 
 # Words for groups of modules that the rules below use. Patterns are those of fnmatch over dotted names.
 GROUPS = {
@@ -85,12 +102,20 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.proof", ("NOUNS", "ENGINE", "MEASURES", "enlarger.steps.tiles", "enlarger.steps.verify")),
     *((module, ("NOUNS", "CODECS", "PIXELS", "PAGE")) for module in GROUPS["PAGE"]),
     ("enlarger.result", ("NOUNS", "enlarger.proof", "enlarger.page", "enlarger.files.publish", "STEPS", "enlarger.steps")),
-    ("enlarger.provenance", ("NOUNS", "FIND", "enlarger.progress", "STEPS", "enlarger.steps", "PUBLIC")),
+    ("enlarger.job", ("NOUNS", "STEPS", "enlarger.progress", "enlarger.result")),
+    (
+        "enlarger.staging",
+        ("NOUNS", "FIND", "STEPS", *(f"enlarger.{part}" for part in ("asked", "job", "proof"))),
+    ),
+    ("enlarger.provenance", ("NOUNS", "STEPS", "enlarger.steps", "PUBLIC", *(f"enlarger.{part}" for part in ("job", "result")))),
     (
         "enlarger.pipeline",
         (
             *("NOUNS", "FIND", "STEPS", "enlarger.steps", "enlarger.files.publish", "PUBLIC"),
-            *(f"enlarger.{part}" for part in ("asked", "preflight", "sandbox", "progress", "proof", "provenance", "result")),
+            *(
+                f"enlarger.{part}"
+                for part in ("asked", "job", "preflight", "sandbox", "progress", "proof", "provenance", "result", "staging")
+            ),
         ),
     ),
     ("enlarger.manifest", ("NOUNS",)),
@@ -98,15 +123,15 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.job_lists", ("NOUNS",)),
     ("enlarger.job_names", ("NOUNS",)),
     ("enlarger.batch_progress", ("NOUNS", "enlarger.progress")),
-    ("enlarger.batch_run", ("NOUNS", "enlarger.pipeline", "enlarger.batch_progress", "enlarger.batch_rows")),
+    ("enlarger.batch_run", ("NOUNS", "enlarger.job", "enlarger.pipeline", "enlarger.batch_progress", "enlarger.batch_rows")),
     (
         "enlarger.batch",
         (
-            *("NOUNS", "enlarger.pipeline", "enlarger.progress"),
+            *("NOUNS", "enlarger.job", "enlarger.pipeline", "enlarger.progress"),
             *(f"enlarger.{part}" for part in ("batch_progress", "batch_rows", "batch_run", "job_lists", "job_names")),
         ),
     ),
-    ("enlarger.batch_rows", ("NOUNS", "enlarger.pipeline", "PUBLIC")),
+    ("enlarger.batch_rows", ("NOUNS", "enlarger.job", "PUBLIC")),
     ("enlarger.cluster", ("NOUNS", "enlarger.pipeline", "enlarger.batch")),
     ("enlarger.judge", ("NOUNS", "MEASURES", "enlarger.comparison", "enlarger.steps.decode", "enlarger.steps.verify")),
     ("enlarger.comparison", ("NOUNS", "CODECS", "MEASURES")),

@@ -13,10 +13,10 @@ from PIL import Image as Pillow
 from skimage import data
 
 import enlarger
-from enlarger import pipeline
+from enlarger import pipeline, staging
 from enlarger.engines import find
 
-LIGHT = {"model": "realesr-animevideov3-x4", "device": "cpu"}
+LIGHT = {"model": "enlarger-photo-x4", "device": "cpu"}
 PLAIN = {"engine": "resample"}
 
 
@@ -87,7 +87,7 @@ def test_the_net_really_runs() -> None:
     assert np.abs(result - direct * 255).max() <= 0.51
 
 
-@pytest.mark.parametrize("model", ["realesr-animevideov3-x2", "realesr-animevideov3-x3", "realesr-animevideov3-x4"])
+@pytest.mark.parametrize("model", nets("enlarger-photo-x2", "realesr-animevideov3-x3", "enlarger-photo-x4"))
 def test_tiled_equals_untiled_within_one_step_at_every_pixel(model: str) -> None:
     array = astronaut(100, 60, 150, 110)
     scale = int(model[-1])
@@ -134,8 +134,12 @@ def centroid(picture: np.ndarray) -> tuple[float, float]:
     return (weight.sum(0) * np.arange(grey.shape[1])).sum() / weight.sum(), (weight.sum(1) * np.arange(grey.shape[0])).sum() / weight.sum()
 
 
-NET_SCALES = [(f"realesr-animevideov3-x{n}", s) for n in (2, 3, 4) for s in (1, 2, 2.5, 3, 4)] + [("realesr-animevideov3-x4", 5.3)]
-NET_SCALES += [(model, s) for model in ("realesrgan-x4plus", "realesrgan-x4plus-anime") for s in (2.5, 4)]
+NET_SCALES: list[Any] = [(f"enlarger-photo-x{n}", s) for n in (2, 4) for s in (1, 2, 2.5, 3, 4)] + [("enlarger-photo-x4", 5.3)]
+NET_SCALES += [
+    pytest.param(model, s, marks=NEEDS_CLASSIC)
+    for model in ("realesr-animevideov3-x3", "realesrgan-x4plus", "realesrgan-x4plus-anime")
+    for s in (2.5, 4)
+]
 
 
 @pytest.mark.parametrize(("model", "scale"), NET_SCALES)
@@ -231,8 +235,8 @@ def test_an_enlarger_opens_an_engine_once(monkeypatch: pytest.MonkeyPatch) -> No
     with enlarger.Enlarger(**LIGHT) as tool:
         for x in range(3):
             tool.enlarge(astronaut(x, 0, 20, 20))
-        tool.enlarge(astronaut(0, 0, 20, 20), model="realesr-animevideov3-x2")
-    assert opened == ["realesr-animevideov3-x4", "realesr-animevideov3-x2"]
+        tool.enlarge(astronaut(0, 0, 20, 20), model="enlarger-photo-x2")
+    assert opened == ["enlarger-photo-x4", "enlarger-photo-x2"]
 
 
 def test_the_same_again_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -297,7 +301,7 @@ def test_what_can_be_refused_is_refused_before_the_first_tile(tmp_path: Path, mo
 
 
 def test_a_part_never_written_is_an_error_not_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "enlarge_by_picture", lambda *words, **more: pipeline.Tally())
+    monkeypatch.setattr(staging, "enlarge_by_picture", lambda *words, **more: staging.Tally())
     with pytest.raises(enlarger.EngineError, match="a part of the result was never written"):
         enlarger.enlarge(astronaut(0, 0, 10, 10), 2, **PLAIN)
 

@@ -13,17 +13,19 @@ from enlarger.engines.engine import Engine
 from enlarger.errors import UsageError
 from enlarger.image import Header, Image
 from enlarger.options import Options
-from enlarger.report import Plan
+from enlarger.report import Plan, Stage
+from enlarger.sizes import rgb
 from enlarger.steps import plan
 from enlarger.steps.encode import Target
+from enlarger.steps.finish import Frame
 
 if TYPE_CHECKING:
     from enlarger.steps.decode import Source
 
 
-def settings_of(engine: Engine, options: Options) -> Any:
-    """The engine's own settings: its native dials as asked, and ``options.settings``; what it does not know is refused."""
-    native = {name: value for name in engine.spec.dials if (value := getattr(options, name)) is not None}
+def settings_of(engine: Engine, stage: Stage, options: Options) -> Any:
+    """The engine's own settings: its native dials as planned, and ``options.settings``; what it does not know is refused."""
+    native = {name: value for name, value in stage.native.items() if value != "auto"}
     try:
         return engine.spec.settings(**(native | options.settings))
     except ValidationError as error:
@@ -63,5 +65,8 @@ def output_path(output: str | os.PathLike[str] | None, source: Path | None, head
 
 def target_of(planned: Plan) -> Target:
     """What is to be written."""
-    out = planned.output
-    return Target(out.format, out.quality, out.width, out.height, out.bits)
+    out, shape = planned.output, planned.geometry
+    frame = None
+    if shape.background is not None:
+        frame = Frame(shape.padding[0], shape.padding[1], shape.width, shape.height, rgb(shape.background))
+    return Target(out.format, out.quality, out.width, out.height, out.bits, frame)

@@ -15,12 +15,13 @@ from enlarger.batch_progress import OnBatchProgress
 from enlarger.batch_rows import error_row, standing_of
 from enlarger.batch_run import Run
 from enlarger.errors import EnlargerError, InputError, OutputError, UsageError
+from enlarger.job import Call
 from enlarger.job_lists import read_jobs
 from enlarger.job_names import named
 from enlarger.jobs import BatchJob, Filter, Found, collect
 from enlarger.manifest import NAME, BatchRow, absolute, recorded
 from enlarger.options import Options
-from enlarger.pipeline import Call, Enlarger
+from enlarger.pipeline import Enlarger
 from enlarger.progress import Cancel
 from enlarger.report import Plan
 
@@ -99,7 +100,7 @@ class Batch:
             for job in self.jobs:
                 try:
                     last = known[job.home].get(absolute(job.output))
-                    plan = tool.plan(job.source, **self._formatted(job).model_dump())
+                    plan = tool.plan(job.source, **self._formatted(job).asked())
                     plan = plan.model_copy(update={"output": plan.output.model_copy(update={"path": str(job.output)})})
                     standing = standing_of(job, last, plan, fresh=self._fresh)
                     if standing == "foreign" and not self._overwrite and job.output.exists():
@@ -133,7 +134,7 @@ class Batch:
 def enlarge_many(
     paths: Iterable[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None = None,
-    scale: float = 4.0,
+    scale: float | None = None,
     *,
     progress: OnBatchProgress | None = None,
     cancel: Cancel | None = None,
@@ -145,4 +146,6 @@ def enlarge_many(
     >>> rows = enlarge_many(["photos"], "big", 2)      # the folder photos, with its tree, to the folder big
     >>> [(row.source, row.message) for row in rows if row.status == "error"]
     """
-    return Batch(paths, output, overwrite=overwrite, scale=scale, **options).run(progress, cancel)
+    if scale is not None:
+        options["scale"] = scale
+    return Batch(paths, output, overwrite=overwrite, **options).run(progress, cancel)

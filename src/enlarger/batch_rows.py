@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from enlarger import __version__
 from enlarger.errors import InputError
+from enlarger.job import Job
 from enlarger.jobs import BatchJob
 from enlarger.manifest import BatchRow, absolute, is_unchanged, sha256_of
 from enlarger.options import Options
-from enlarger.pipeline import Job
 from enlarger.report import Plan
 
 
@@ -83,7 +83,7 @@ def done_row(job: BatchJob, picture: Job, size: int, sha256: str) -> BatchRow:
         digest=digest(job.options, planned),
         source_bytes=header.size,
         source_sha256=picture.picture.sha256,
-        source_size=(header.width, header.height),
+        source_size=(planned.source.width, planned.source.height),
         output_bytes=size,
         output_sha256=sha256,
         output_size=(planned.output.width, planned.output.height),

@@ -19,10 +19,12 @@ from pathlib import Path
 from enlarger.batch_progress import OnBatchProgress, Pace
 from enlarger.batch_rows import done_row, error_row, skipped_row, standing_of
 from enlarger.errors import CancelledError, DiskFullError, InputError, OutputError
+from enlarger.job import Call, Job
 from enlarger.jobs import BatchJob
 from enlarger.manifest import BatchRow, Manifest, absolute
 from enlarger.options import Options
-from enlarger.pipeline import Call, Enlarger, Job, tidy
+from enlarger.pipeline import Enlarger, tidy
+from enlarger.sizes import PLACING
 
 
 @dataclass(slots=True)
@@ -113,14 +115,14 @@ class Run:
             before = _stamp(job.source)
             own = False
             if last is not None:
-                plan = self._tool.plan(job.source, job.output, overwrite=True, **job.options.model_dump())
+                plan = self._tool.plan(job.source, job.output, overwrite=True, **job.options.asked())
                 standing = standing_of(job, last, plan, fresh=self._call.fresh)
                 if standing == "same":
                     tidy(job.output, self._call.temp)
                     return _Ready(job, row=skipped_row(job, last))
                 own = standing == "own"
             picture = self._tool.prepare(
-                job.source, job.output, replace(self._call, overwrite=self._call.overwrite or own), **job.options.model_dump()
+                job.source, job.output, replace(self._call, overwrite=self._call.overwrite or own), **job.options.asked()
             )
             if _stamp(job.source) != before:
                 raise InputError("the file changed while it was read", hint="try again when it is complete", subject=str(job.source))
@@ -212,10 +214,10 @@ def _check_wishes(tool: Enlarger, jobs: Sequence[BatchJob]) -> None:
     nothing = np.zeros((8, 8, 3), np.uint8)
     seen = set()
     for job in jobs:
-        wishes = job.options.model_copy(update={"format": None, "quality": None, "scale": 2.0, "sandbox": False})
+        wishes = Options.of(job.options, format=None, quality=None, scale=2.0, sandbox=False, **dict.fromkeys(PLACING))
         if (key := wishes.model_dump_json()) not in seen:
             seen.add(key)
-            tool.plan(nothing, **wishes.model_dump())
+            tool.plan(nothing, **wishes.asked())
 
 
 def _make_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from enlarger.errors import UsageError
 from enlarger.formats import FORMATS, format_named, format_of_suffix
 from enlarger.jobs import PICTURES, BatchJob, Found
 from enlarger.manifest import absolute
+from enlarger.sizes import mark
 
 
 def named(found: list[Found], home: Path | None, kind: Callable[[Found], str]) -> list[BatchJob]:
@@ -71,12 +72,12 @@ def _suffix(one: Found, kind: Callable[[Found], str]) -> str:
 
 
 def _output(one: Found, suffix: str) -> Path:
-    mark = ""
+    extra = ""
     if one.plainness == 2:
         what = f"{absolute(one.source)}\n{one.options.model_dump_json()}"
-        mark = "-" + hashlib.sha256(os.fsencode(what)).hexdigest()[:8]
+        extra = "-" + hashlib.sha256(os.fsencode(what)).hexdigest()[:8]
     stem = one.source.name if one.plainness else one.source.stem
-    return one.folder / f"{stem}{mark}-{one.options.scale:g}x{suffix}"
+    return one.folder / f"{stem}{extra}-{mark(one.options)}{suffix}"
 
 
 def _key(path: Path, places: dict[Path, Path]) -> str:

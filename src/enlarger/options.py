@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from enlarger import sizes
 from enlarger.errors import UsageError
 from enlarger.formats import format_named
 
@@ -49,6 +50,10 @@ def parse_bytes(value: Any) -> Any:
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 
 
+Strength = Annotated[int, Field(ge=0, le=100)] | Literal["auto"] | None
+"""Of a repair: 0 to 100, or as strong as the source needs it."""
+
+
 class Options(BaseModel):
     """What to do with one source. Immutable; unknown names are errors.
 
@@ -59,6 +64,25 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scale: float = Field(4.0, description="How many times wider and higher the result is: any number from 1 to 16.")
+    width: int | None = Field(None, ge=1, le=10**6, description="Width of the result in pixels; the height follows, or give both.")
+    height: int | None = Field(None, ge=1, le=10**6, description="Height of the result in pixels; the width follows, or give both.")
+    long_edge: int | None = Field(None, ge=1, le=10**6, description="Longer side of the result in pixels.")
+    short_edge: int | None = Field(None, ge=1, le=10**6, description="Shorter side of the result in pixels.")
+    megapixels: float | None = Field(None, gt=0, le=10**6, description="Area of the result in millions of pixels.")
+    to: Literal["2k", "4k", "8k", "16k"] | None = Field(None, description="A longer side of 2048, 3840, 7680 or 15360 pixels.")
+    print: str | None = Field(None, description="Paper, as 60x40cm, 24x16in or 600x400mm, at --dpi (300 unless given).")
+    dpi: float | None = Field(None, ge=1, le=10_000, description="Dots per inch: of --print, and written into the file.")
+    aspect: str | None = Field(None, description="Shape of the result, as 3:2; ideogram is the nearest of that service's, and its size.")
+    fit: Literal["crop", "pad", "bounds", "cover"] | None = Field(
+        None, description="Into another shape: crop what is too much, pad with background, stay in bounds (the default), or cover."
+    )
+    crop_on: Literal["centre", "subject"] | None = Field(None, description="What a crop keeps: the centre, or what draws the eye.")
+    padding: str | None = Field(None, description="Border on every side, as 40px or 5%; part of an exact size, on top of a scale.")
+    background: str | None = Field(
+        None,
+        description="Colour around the picture and behind what is transparent: #RRGGBB, white, black or transparent (the source's way).",
+    )
+    stages: Literal["auto", "1", "2", "3"] = Field("auto", description="Passes to enlarge in; auto takes one up to 4x, two up to 16x.")
     engine: str = Field("auto", description="Who enlarges: auto, or a name from `enlarger engines`.")
     model: str = Field("auto", description="Which weights or kernel: auto, or an id from `enlarger models`.")
     device: str = Field("auto", description="Where to compute: cpu, gpu, gpu:N, or auto (a real GPU when there is one).")
@@ -75,6 +99,8 @@ class Options(BaseModel):
     detail: int = Field(50, ge=0, le=100, description="How much fine detail shows, above the source's own; 50 as the engine made it.")
     texture: int = Field(50, ge=0, le=100, description="How much natural grain is restored where the result is too smooth; to 50 none.")
     creativity: int | None = Field(None, ge=0, le=100, description="How much a generative engine may invent; others refuse it.")
+    denoise: Strength = Field(None, description="How strong the noise is that is taken off: 0 to 100, or auto, as the source has it.")
+    deblock: Strength = Field(None, description="How strong the JPEG damage is that is taken off: 0 to 100, or auto.")
     style: Literal["faithful", "natural", "crisp"] | None = Field(
         None, description="A word for the dials: faithful (closest, four passes), natural (texture 75), crisp (detail 75)."
     )
@@ -102,6 +128,42 @@ class Options(BaseModel):
             raise ValueError(f"scale must be a number from {MIN_SCALE:g} to {MAX_SCALE:g}")
         return value
 
+    @field_validator("stages", "padding", mode="before")
+    @classmethod
+    def _number_as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("to", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("print")
+    @classmethod
+    def _paper(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        paper = sizes.parse_paper(value)
+        return f"{paper.width:g}x{paper.height:g}{paper.unit}"
+
+    @field_validator("aspect")
+    @classmethod
+    def _aspect(cls, value: str | None) -> str | None:
+        if value is None or value.lower() == "ideogram":
+            return value and value.lower()
+        across, down = sizes.parse_aspect(value)
+        return f"{across:g}:{down:g}"
+
+    @field_validator("padding")
+    @classmethod
+    def _padding(cls, value: str | None) -> str | None:
+        return value if value is None else "{:g}{}".format(*sizes.parse_padding(value))
+
+    @field_validator("background")
+    @classmethod
+    def _background(cls, value: str | None) -> str | None:
+        return value if value is None else sizes.parse_background(value)
+
     @field_validator("device")
     @classmethod
     def _device_known(cls, value: str) -> str:
@@ -127,12 +189,20 @@ class Options(BaseModel):
                     object.__setattr__(self, name, value)
         if self.on_doubt != "warn" and self.verify == "off":
             raise UsageError(f"{self.on_doubt} needs verify", hint="drop --verify off", subject="--on-doubt")
+        sizes.check(self)
         return self
+
+    def asked(self) -> dict[str, Any]:
+        """What was asked for, to be handed on: ``Options(**asked)`` is the same, and does not take a default for a wish."""
+        return self.model_dump(exclude_unset=True)
 
     @classmethod
     def of(cls, options: Options | None = None, **changes: Any) -> Options:
-        """``options`` (or the defaults) with ``changes``, checked anew. Raises :class:`UsageError`."""
-        return cls(**{**(options.model_dump(exclude_defaults=True) if options is not None else {}), **changes})
+        """``options`` (or the defaults) with ``changes``, checked anew; a size takes the place of another. Raises :class:`UsageError`."""
+        had = options.asked() if options is not None else {}
+        if any(changes.get(name) is not None for name in sizes.SIZES):
+            had = {name: value for name, value in had.items() if name not in sizes.SIZES}
+        return cls(**{**had, **changes})
 
 
 def _usage_error(error: ValidationError) -> UsageError:

@@ -9,15 +9,15 @@ import shlex
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from enlarger import __version__
-from enlarger.engines import find
 from enlarger.fidelity import Fidelity
 from enlarger.image import Image, Notice
-from enlarger.journal import Work
+from enlarger.job import Job
 from enlarger.options import Dials, Options
-from enlarger.progress import Watch
 from enlarger.report import Plan, Report, Reproduce, Tiles, Warning_
+from enlarger.result import on_the_whole
 from enlarger.steps import plan
 from enlarger.steps.enlarge import Tally
 
@@ -28,26 +28,26 @@ def job_key(picture: Image, planned: Plan, options: Options, dials: Dials) -> st
         "source": picture.sha256,
         "stages": [stage.model_dump(exclude={"seconds"}) for stage in planned.stages],
         "settings": options.settings,
-        "native": {name: getattr(options, name) for stage in planned.stages for name in find(stage.engine).spec.dials},
         "self_ensemble": options.self_ensemble,
         "skip_flat": options.skip_flat and dials.resemblance >= 50,
         # Dials work on finished canvases, but for those of all stages but the last, from which the next one starts.
         "depths": [plan.canvas_bits(planned, i, dials) for i in range(len(planned.stages))],
         "between": repr(dials.between) if len(planned.stages) > 1 else "",
         "allow_truncated": options.allow_truncated,
+        "crop": planned.geometry.crop,
+        "repaired": options.on_doubt == "repair" and len(planned.stages) > 1,
         "versions": {"enlarger": __version__, **libraries()},
         "machine": machine(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def report_of(
-    picture: Image, planned: Plan, options: Options, tally: Tally, watch: Watch, work: Work | None, fidelity: Fidelity | None
-) -> Report:
+def report_of(job: Job, tally: Tally, fidelity: Fidelity | None) -> Report:
     """What was done, before there is a file."""
-    source = plan.source_info(picture.header, picture.sha256)
+    picture, planned, options, watch, work = job.picture, job.planned, job.options, job.watch, job.work
+    source = planned.source.model_copy(update={"sha256": picture.sha256})
     watch.total()
-    notices = list(picture.notices)
+    notices = [*picture.notices, *job.notices]
     if work is not None and work.changed:
         notices.append(Notice("started-anew", "an unfinished run of another source, version or options was found and thrown away"))
     if tally.fallback:
@@ -65,7 +65,8 @@ def report_of(
             split=tally.split,
             fallback=tally.fallback,
         ),
-        fidelity=fidelity,
+        fidelity=on_the_whole(fidelity, planned.geometry),
+        between=tuple(job.between),
         warnings=tuple(Warning_(code=n.code, message=n.message) for n in notices),
         timings=watch.timings,
         reproduce=Reproduce(
@@ -76,12 +77,14 @@ def report_of(
 
 def _command(name: str, planned: Plan, options: Options) -> str:
     """The command line that does the same again, with engine and model named rather than ``auto``."""
-    stage = planned.stages[0]
     models = {s.model for s in planned.stages}
-    ran = {"engine": stage.engine, "device": stage.device, "threads": stage.threads}
+    ran: dict[str, Any] = {}
+    if planned.stages:
+        stage = planned.stages[0]
+        ran = {"engine": stage.engine, "device": stage.device, "threads": stage.threads}
     given = options.model_dump(exclude_defaults=True, exclude={"settings"}) | ran
     if len(models) == 1:
-        given["model"] = stage.model
+        given["model"] = models.pop()
     words = ["enlarger", "enlarge", name]
     for key, value in given.items():
         flag = ("--no-" if value is False else "--") + key.replace("_", "-")

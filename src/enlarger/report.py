@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,6 +51,38 @@ class OutputInfo(Record):
     sha256: str | None = None
 
 
+class Geometry(Record):
+    """What part of the source is shown, how large, and what is around it.
+
+    ``crop`` is ``x, y, width, height`` in source pixels; with ``crop_on`` ``"subject"`` its corner is known once the source is decoded.
+    ``width`` and ``height`` are those of the picture, to which ``padding`` (left, top, right, bottom, in pixels of the result) is added in
+    ``background``, ``#rrggbb`` or ``transparent``; a colour is behind what is transparent too, ``None`` is neither around nor behind. ``dpi`` goes into the file; ``None`` keeps the source's.
+    """
+
+    crop: tuple[int, int, int, int]
+    crop_on: Literal["centre", "subject"] = "centre"
+    width: int
+    height: int
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    background: str | None = None
+    dpi: float | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Of the whole: the picture with its padding."""
+        left, top, right, bottom = self.padding
+        return self.width + left + right, self.height + top + bottom
+
+    @property
+    def scale(self) -> float:
+        return self.width / self.crop[2]
+
+    @property
+    def reduces(self) -> bool:
+        """Whether the source has more pixels already than was asked for."""
+        return self.width < self.crop[2] or self.height < self.crop[3]
+
+
 class Stage(Record):
     """One enlarging pass: ``width`` x ``height`` in, ``out_width`` x ``out_height`` out.
 
@@ -74,6 +106,9 @@ class Stage(Record):
     halo: int
     feather: int
     weights_sha256: tuple[str, ...] = ()
+    native: dict[str, int | Literal["auto"]] = Field(
+        default_factory=dict, description="Dials that the model carries out itself, as it gets them; auto: found when the source is seen."
+    )
     seconds: float = Field(0.0, description="Estimate for this stage.")
 
     @property
@@ -100,11 +135,16 @@ class Alternative(Record):
 
 
 class Plan(Record):
-    """The list of stages that will run, with every size computed before any pixel is touched."""
+    """The list of stages that will run, with every size computed before any pixel is touched.
+
+    Without stages nothing is enlarged: the source is larger than asked, and reduced. ``scale`` is the picture's width over that of its
+    part of the source.
+    """
 
     schema_: str = Field(PLAN_SCHEMA, alias="schema")
     source: SourceInfo
     output: OutputInfo
+    geometry: Geometry
     scale: float
     stages: tuple[Stage, ...]
     estimate: Estimate
@@ -112,6 +152,11 @@ class Plan(Record):
     options: dict[str, Any] = Field(default_factory=dict)
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    def unpadded(self) -> Plan:
+        """The plan of the picture alone, which is an enlargement of its part of the source and nothing else."""
+        size = {"width": self.geometry.width, "height": self.geometry.height}
+        return self.model_copy(update={"output": self.output.model_copy(update=size)})
 
 
 class Tiles(Record):
@@ -154,8 +199,20 @@ class Report(Record):
     tiles: Tiles
     triage: dict[str, Any] | None = None
     fidelity: Fidelity | None = Field(None, description="What verify measured on what was delivered; null when it did not run.")
+    between: tuple[Fidelity, ...] = Field((), description="What verify found after each stage but the last, against the source.")
     warnings: tuple[Warning_, ...] = ()
     timings: dict[str, float] = Field(default_factory=dict, description="Seconds per step.")
     reproduce: Reproduce
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    def unpadded(self) -> Report:
+        """The report of the picture alone: its size, and boxes in its own pixels."""
+        left, top = self.plan.geometry.padding[:2]
+        fidelity = self.fidelity
+        if fidelity is not None:
+            moved = (r.model_copy(update={"box": (r.box[0] - left, r.box[1] - top, *r.box[2:])}) for r in fidelity.regions)
+            fidelity = fidelity.model_copy(update={"regions": tuple(moved)})
+        right, bottom = self.plan.geometry.padding[2:]
+        size = {"width": self.output.width - left - right, "height": self.output.height - top - bottom}
+        return self.model_copy(update={"output": self.output.model_copy(update=size), "fidelity": fidelity})

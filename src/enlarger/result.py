@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.errors import OutputError
+from enlarger.fidelity import Fidelity
 from enlarger.files.publish import Announce, check_output, part_name, publish
 from enlarger.image import Image, Samples
 from enlarger.options import Options
 from enlarger.proof import Proof
-from enlarger.report import Plan, Report, Warning_
+from enlarger.report import Geometry, Plan, Report, Warning_
 from enlarger.steps import encode, plan
 from enlarger.steps.encode import Target, Written
 from enlarger.steps.fit import fitted
@@ -25,6 +26,15 @@ from enlarger.steps.fit import fitted
 def path_of_report(output: Path, kind: str) -> Path:
     """Where the report of ``output`` goes; ``kind`` is ``"html"`` or ``"json"``."""
     return output.with_name(f"{output.name}.report.{kind}")
+
+
+def on_the_whole(fidelity: Fidelity | None, geometry: Geometry) -> Fidelity | None:
+    """``fidelity`` of the picture, its boxes in pixels of the file, padding included."""
+    if fidelity is None or not any(geometry.padding):
+        return fidelity
+    left, top = geometry.padding[:2]
+    moved = (region.model_copy(update={"box": (region.box[0] + left, region.box[1] + top, *region.box[2:])}) for region in fidelity.regions)
+    return fidelity.model_copy(update={"regions": tuple(moved)})
 
 
 class Result:
@@ -65,8 +75,9 @@ class Result:
             return encode.to_array(self._samples, own, self._source)
         if self._kind == "pil":
             return encode.to_pil(self._samples, own, self._source)
-        header = replace(self._source.header, width=self._target.width, height=self._target.height)
         samples = encode.reduced(self._samples, own, self._source)
+        alpha = samples.shape[2] in (2, 4)
+        header = replace(self._source.header, width=self._target.width, height=self._target.height, alpha=alpha)
         return replace(self._source, samples=samples, header=header, notices=(), sha256="")
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Report:
@@ -83,7 +94,7 @@ class Result:
         Both need nothing else to be read. Raises :class:`OutputError`.
         """
         html, data = (path_of_report(Path(output), kind) for kind in ("html", "json"))
-        pixels = fitted(self._samples, self._target.width, self._target.height)
+        pixels = fitted(self._samples, *self._target.picture)
         for path, text in ((data, self.report.to_json() + "\n"), (html, self._page(pixels))):
             part = part_name(path)
             try:
@@ -133,7 +144,7 @@ class Result:
         self.report = self.report.model_copy(
             update={
                 "output": info,
-                "fidelity": self._proof.fidelity,
+                "fidelity": on_the_whole(self._proof.fidelity, self.plan.geometry),
                 "warnings": tuple(dict.fromkeys(notices)),
                 "timings": timings,
             }

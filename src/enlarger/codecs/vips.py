@@ -36,6 +36,7 @@ __all__ = [
     "rows_before_zeros",
     "rows_of",
     "stretched",
+    "subject_of",
     "top_of",
     "vips_of",
     "whole_rows",
@@ -131,6 +132,14 @@ def each_rows(picture: Any, take: Callable[[int, NDArray[Any]], None]) -> None:
             raise
     if failures:
         raise failures[0]
+
+
+def subject_of(samples: NDArray[np.uint8]) -> tuple[int, int]:
+    """The pixel ``x, y`` of ``(h, w, 3)`` sRGB that draws the eye most, as libvips' ``smartcrop`` judges attention."""
+    side = max(1, min(samples.shape[:2]) - 1)
+    picture = vips_of(samples).copy(interpretation="srgb")
+    _, found = picture.smartcrop(side, side, interesting="attention", attention_x=True, attention_y=True)
+    return found["attention_x"], found["attention_y"]
 
 
 def vips_of(samples: NDArray[Any]) -> Any:

@@ -27,6 +27,8 @@ def doubts(fidelity: enlarger.Fidelity | None) -> list[str]:
 
 def who(plan: enlarger.Plan) -> str:
     """Engine, models and device of a plan, such as ``ncnn realesrgan-x4plus (cpu)``."""
+    if not plan.stages:
+        return "reduced, not enlarged"
     first = plan.stages[0]
     models = dict.fromkeys(stage.model for stage in plan.stages)
     passes = f", {len(plan.stages)} stages" if len(plan.stages) > 1 else ""
@@ -41,6 +43,7 @@ def describe(plan: enlarger.Plan) -> str:
         f"output  {output.path}: {output.width}x{output.height} {output.format}, {output.bits} bit, {kind(output.channels, output.alpha)}"
         + (f", quality {output.quality}" if output.quality else ""),
     ]
+    lines += _shape(plan)
     for number, stage in enumerate(plan.stages, 1):
         tiles = f"{stage.tiles} tiles of about {stage.tile_width}x{stage.tile_height}, halo {stage.halo}, feather {stage.feather}"
         size = f"{stage.width}x{stage.height} -> {stage.out_width}x{stage.out_height}"
@@ -51,6 +54,27 @@ def describe(plan: enlarger.Plan) -> str:
     )
     lines += [f"or      --model {other.model}: about {duration(other.seconds)}" for other in plan.alternatives]
     return "\n".join(lines)
+
+
+def _shape(plan: enlarger.Plan) -> list[str]:
+    """What is cut off, added and written down, where anything is."""
+    shape, source = plan.geometry, plan.source
+    x, y, width, height = shape.crop
+    lines = []
+    if (width, height) != (source.width, source.height):
+        where = "around the subject" if shape.crop_on == "subject" else f"from {x},{y}"
+        lines.append(f"crop    {width}x{height} of the source {where}")
+    if any(shape.padding):
+        left, top, right, bottom = shape.padding
+        lines.append(
+            f"padding left {left}, top {top}, right {right}, bottom {bottom}, {shape.background}; the picture {shape.width}x{shape.height}"
+        )
+    if shape.dpi is not None:
+        wide, high = (side / shape.dpi * 2.54 for side in shape.size)
+        lines.append(f"print   {wide:.1f} x {high:.1f} cm at {shape.dpi:g} dpi")
+    if shape.reduces:
+        lines.append("note    the source has more pixels than asked for: it is made smaller, nothing is enlarged")
+    return lines
 
 
 def tile_text(event: enlarger.Progress) -> str:

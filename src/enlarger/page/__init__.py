@@ -34,7 +34,9 @@ def draw(report: Report, source: Image, result: Reader, invention: NDArray[np.fl
     ``result`` is what was delivered, ``(h, w, bands)`` ``uint8`` or ``uint16``, perhaps mapped from a file, or a function that
     gives those of any :class:`Box` of it; it is read once in strips, and the crops. ``invention`` is verify's map, or ``None``.
     """
-    view = View(source, result, report.output.width, report.output.height)
+    # What is looked at is the picture; padding shows nothing.
+    seen = report.unpadded()
+    view = View(source, result, seen.output.width, seen.output.height)
     for share in (1.0, 0.5, 0.2):
         page = _drawn(report, view, invention, share)
         if len(page) < MOST:
@@ -44,8 +46,9 @@ def draw(report: Report, source: Image, result: Reader, invention: NDArray[np.fl
 
 def _drawn(report: Report, view: View, invention: NDArray[np.float32] | None, share: float) -> str:
     """The page with pictures of ``share`` of their usual room."""
-    faces = tuple(region for region in report.fidelity.regions if region.measure == "faces") if report.fidelity is not None else ()
-    chosen, doubts = automatic(view.luma(), view.width, view.height, faces), doubted(report.fidelity)
+    seen = report.unpadded()
+    faces = tuple(region for region in seen.fidelity.regions if region.measure == "faces") if seen.fidelity is not None else ()
+    chosen, doubts = automatic(view.luma(), view.width, view.height, faces), doubted(seen.fidelity)
     room = int(share * min(FOR_CROP, FOR_CROPS / (2 * (len(chosen) + len(doubts)))))
 
     def crop(place: Place) -> sections.Crop:
@@ -56,7 +59,7 @@ def _drawn(report: Report, view: View, invention: NDArray[np.float32] | None, sh
     before, after = (preview(picture, int(share * FOR_PREVIEW)) for picture in (view.before(*size), view.after(*size)))
     hot = heat(invention, int(share * FOR_HEAT)) if invention is not None else None
     body = joined(
-        sections.compare(report, before, after, hot, [*doubts, *chosen]),
+        sections.compare(seen, before, after, hot, [*doubts, *chosen]),
         sections.crops(
             "Places in doubt",
             "The worst places that verify named, pixel for pixel: left the source plainly enlarged, right the result.",

@@ -128,7 +128,7 @@ def seconds(value: float) -> str:
 
 
 def times(report: Report) -> str:
-    return f"{report.output.width / report.source.width:.3g}\u00d7"
+    return f"{report.plan.scale:.3g}\u00d7"
 
 
 def name_of(report: Report) -> str:

@@ -31,7 +31,8 @@ from enlarger.formats import FORMATS, Format, format_named
 from enlarger.image import Image, Metadata, Notice, Samples, Transfer
 from enlarger.pixels.transfer import at_depth, float_table
 from enlarger.scratch import scratch_folder
-from enlarger.steps import fit
+from enlarger.steps import finish, fit
+from enlarger.steps.finish import Frame
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -42,13 +43,27 @@ BIG_TIFF = 2 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to write: format, quality (``None``: the format's default or none at all), size in pixels, bits per sample."""
+    """What to write: format, quality (``None``: the format's default or none at all), size in pixels, bits per sample.
+
+    ``frame`` says where in it the picture lies; ``None``: it is all of it.
+    """
 
     format: str
     quality: int | None
     width: int
     height: int
     bits: int
+    frame: Frame | None = None
+
+    @property
+    def picture(self) -> tuple[int, int]:
+        """Width and height of the picture, without what is around it."""
+        return (self.width, self.height) if self.frame is None else (self.frame.width, self.frame.height)
+
+    @property
+    def ground(self) -> tuple[int, int, int] | None:
+        """The colour that transparency is laid on, red, green and blue of 255, if one was asked for."""
+        return None if self.frame is None else self.frame.background
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +96,15 @@ def _picture(samples: Samples, target: Target, source: Image, *, alpha: bool) ->
     picture = vips_of(samples)
     top = np.iinfo(samples.dtype).max
     exact = picture
-    if width < target.width or height < target.height:
-        raise ValueError(f"samples of {width} x {height} are smaller than the target, {target.width} x {target.height}")
-    if (width, height) != (target.width, target.height):
-        exact = fit.reduced(picture, target.width, target.height, top, transparent=bands in (2, 4))
-    if bands in (2, 4) and not alpha:
-        exact = exact.flatten(background=[top] * (bands - 1), max_alpha=top)
+    if width * fit.MOST + 1 < target.picture[0] or height * fit.MOST + 1 < target.picture[1]:
+        raise ValueError(f"samples of {width} x {height} are smaller than the target, {target.picture[0]} x {target.picture[1]}")
+    if (width, height) != target.picture:
+        exact = fit.reduced(picture, *target.picture, top, transparent=bands in (2, 4))
+    if bands in (2, 4) and (not alpha or target.ground is not None):
+        exact = exact.flatten(background=finish.ink(target.ground, bands - 1, top), max_alpha=top)
+    if target.frame is not None:
+        clear = alpha or format_named(target.format).alpha
+        exact = finish.framed(exact, target.frame, (target.width, target.height), top, alpha=clear)
     return _at_bits(exact, top, target.bits, source.transfer)
 
 
@@ -132,7 +150,7 @@ def save(
     format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha, quality=target.quality)
     if target.format == "dz":
         if judge is not None:
-            judge.of(fit.fitted(samples, target.width, target.height), str(path))
+            judge.of(fit.fitted(samples, *target.picture), str(path))
         return _save_tiles(samples, target, source, path, overwrite=overwrite)
     part = part_name(path)
     with _translated(str(path)):
@@ -166,7 +184,7 @@ def _save_tiles(samples: Samples, target: Target, source: Image, path: Path, *, 
         try:
             picture = _tagged(_picture(samples, target, source, alpha=source.alpha), kept, "dz")
             quality = target.quality or FORMATS["dz"].default_quality or 85
-            size, digest = deepzoom.write(picture, part / "tiles", quality, alpha=source.alpha)
+            size, digest = deepzoom.write(picture, part / "tiles", quality, alpha=picture.bands in (2, 4))
             deepzoom.publish(part / "tiles", path)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -205,7 +223,7 @@ def _translated(subject: str) -> Iterator[None]:
 def _write(fd: int, samples: Samples, target: Target, source: Image, judge: Judge | None = None) -> Written:
     """All but the name: pixels, metadata, check."""
     format = format_named(target.format)
-    alpha = source.alpha and format.alpha
+    alpha = source.alpha and format.alpha and target.ground is None
     picture = _picture(samples, target, source, alpha=alpha)
     notices = list(_pixel_notices(target, source))
     kept = _metadata_for(target, source, notices)
@@ -217,13 +235,13 @@ def _write(fd: int, samples: Samples, target: Target, source: Image, judge: Judg
         whole = target.bits <= 16 and alpha == source.alpha
         notices += _checked(reader, target, kept, picture, judge if whole else None)
         if judge is not None and not whole:
-            judge.of(fit.fitted(samples, target.width, target.height))
+            judge.of(fit.fitted(samples, *target.picture))
         return Written(reader.size, reader.sha256(), tuple(notices))
 
 
 def _pixel_notices(target: Target, source: Image) -> Iterator[Notice]:
     """What of the samples themselves the format does not hold."""
-    if source.alpha and not FORMATS[target.format].alpha:
+    if source.alpha and target.ground is None and not FORMATS[target.format].alpha:
         able = ", ".join(f.name for f in FORMATS.values() if f.alpha)
         yield Notice("alpha-dropped", f"{target.format.upper()} holds no transparency: it was laid on white; {able} would keep it")
     bits = source.header.bits
@@ -306,7 +324,7 @@ def _checked(reader: Reader, target: Target, kept: Metadata, wanted: Any, judge:
         raise OutputError(f"the written file is {is_now} instead of {should}: it was not kept", hint="choose another format")
     if judge is not None:
         judge.begin()
-        each_rows(picture, judge.add)
+        each_rows(picture, finish.within(judge.add, target.frame))
         judge.finish()
     else:
         # A mean asks for every pixel, and streams: strips asked for from outside would keep thousands of lines in memory.
@@ -335,12 +353,13 @@ def reduced(samples: Samples, target: Target, source: Image) -> Samples:
     """``samples`` at the target's size: ``(h, w, bands)``, ``uint8`` or ``uint16`` as asked, ``uint16`` for float."""
     height, width, bands = samples.shape
     bits = min(target.bits, 16)
-    if (width, height) == (target.width, target.height):
+    if target.frame is None and (width, height) == target.picture:
         return at_depth(samples, bits)
     with _translated("<memory>"):
-        picture = _picture(samples, dataclasses.replace(target, bits=bits), source, alpha=bands in (2, 4))
+        # Arrays and the like hold alpha, whatever format was asked for beside them.
+        picture = _picture(samples, dataclasses.replace(target, bits=bits, format="tiff"), source, alpha=bands in (2, 4))
         raw = picture.write_to_memory()
-    return np.frombuffer(raw, np.uint8 if bits == 8 else np.uint16).reshape(target.height, target.width, bands)
+    return np.frombuffer(raw, np.uint8 if bits == 8 else np.uint16).reshape(target.height, target.width, picture.bands)
 
 
 def to_array(samples: Samples, target: Target, source: Image) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Samples larger than wanted, made smaller: what a stage below its net's scale does after the net."""
+"""Samples of another size than wanted, brought to it: what a stage that is not exactly its net's scale does after the net."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ from enlarger.codecs.vips import rows_of, vips_of
 from enlarger.image import Box, Samples
 
 
+MOST = 1.02
+"""By how much samples are stretched at most where they are delivered: more is a mistake of whoever planned it."""
+
+
 def reduced(picture: Any, width: int, height: int, top: int, *, transparent: bool) -> Any:
-    """A libvips picture by Lanczos-3 and the exact factors of both axes, in float; ``top`` is white.
+    """A libvips picture by Lanczos-3 and the exact factors of both axes, in float; ``top`` is white. What is a little small is stretched.
 
     Colour is weighted by alpha, if the picture is ``transparent``, so that no hidden colour leaks in.
     """
     picture = picture.cast("float")
     if transparent:
         picture = picture.premultiply(max_alpha=top)
-    if picture.height != height:
+    if picture.height > height:
         picture = picture.reducev(picture.height / height, kernel="lanczos3")
-    if picture.width != width:
+    if picture.width > width:
         picture = picture.reduceh(picture.width / width, kernel="lanczos3")
+    if picture.width < width or picture.height < height:
+        picture = picture.resize(width / picture.width, vscale=height / picture.height, kernel="lanczos3")
     return picture.unpremultiply(max_alpha=top) if transparent else picture
 
 

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from enlarger.canvas import IN_MEMORY, SOURCE_IN_MEMORY
 from enlarger.engines import find, names
-from enlarger.engines.engine import Device, Engine, ModelSpec
+from enlarger.engines.engine import Device, Engine, ModelSpec, native_dials
 from enlarger.errors import EngineMissingError, OutOfMemoryError, UsageError
 from enlarger.formats import FORMATS, Format, format_named, format_of_suffix
-from enlarger.image import Header, enlarged_size
+from enlarger.image import Header
+from enlarger.layout import lay_out
 from enlarger.options import Dials, Options
-from enlarger.report import Alternative, Estimate, OutputInfo, Plan, SourceInfo, Stage
-from enlarger.steps import tiles
+from enlarger.report import Alternative, Estimate, Geometry, OutputInfo, Plan, SourceInfo, Stage
+from enlarger.sizes import mark, rgb, sized
+from enlarger.steps import passes, tiles
 from enlarger.steps.ensemble import PASSES
+from enlarger.steps.triage import Damage
 
-PATIENCE = 60.0
-"""Seconds that ``auto`` lets a better net take on a CPU before it takes a light one."""
+OTHERS = ("enlarger-crisp-x4", "enlarger-restore-x4")
+"""Nets of ours that a plan made by ``auto`` names besides the one it takes."""
 
-AUTO_BEST, AUTO_LIGHT = "realesrgan-x4plus", "realesr-animevideov3"
-"""Families of the nets that ``auto`` chooses between."""
+REPAIRING = "take a net that repairs: --model enlarger-restore-x4"
 
 BASE_MEMORY = 110 * 10**6
 """Bytes of interpreter and libraries without any net."""
@@ -47,21 +51,25 @@ NOT_STREAMED = {"webp": 17, "avif": 20}
 """Bytes of memory per output pixel of formats whose encoders hold the whole picture (measured at 16384 x 16384)."""
 
 
-def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
+def make_plan(header: Header, options: Options, output: Path | None, *, fragile: bool = False) -> Plan:
     """The plan for a source with this ``header``.
 
-    ``output`` is the file to be written, ``None`` for a result in memory. Raises :class:`EngineMissingError` or
+    ``output`` is the file to be written, ``None`` for a result in memory. ``fragile`` sources, whose damage a net would take for detail,
+    get steps of 2x where ``stages`` is auto. Raises :class:`EngineMissingError` or
     :class:`UsageError` for engines and models that are not there, :class:`OutOfMemoryError` when no tile fits
     ``options.memory`` and :class:`FormatLimitError` for what the format cannot hold.
     """
-    width, height = enlarged_size(header.width, header.height, options.scale)
+    geometry = lay_out(header.width, header.height, options)
     chosen = choose_format(header, options, output)
-    chosen.check_fits(width, height, alpha=header.alpha, quality=options.quality)
-    choice = _choose(header, options)
-    dials = dials_of(options, choice.engine)
+    geometry, alpha = _background(geometry, header, chosen)
+    width, height = geometry.size
+    chosen.check_fits(width, height, alpha=alpha, quality=options.quality)
+    part = replace(header, width=geometry.crop[2], height=geometry.crop[3])
+    choice = _choose(part, options, geometry)
     if options.self_ensemble and options.style is None and choice.engine.spec.scope == "picture":
         raise UsageError(f"not supported by {choice.engine.spec.name}", hint="a kernel does not err by turns", subject="--self-ensemble")
-    stages = tuple(_stages(header, options, choice, (width, height)))
+    stages = with_native(_stages(part, options, choice, geometry, fragile=fragile), options)
+    dials = dials_of(options, stages)
     bits = chosen.depth(header.bits)
     info = OutputInfo(
         path=str(output) if output else None,
@@ -70,27 +78,76 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
         width=width,
         height=height,
         channels=header.channels,
-        alpha=header.alpha and chosen.alpha,
+        alpha=alpha,
         bits=bits,
     )
     return Plan(
         source=source_info(header),
         output=info,
-        scale=options.scale,
+        geometry=geometry,
+        scale=options.scale if not sized(options) else geometry.scale,
         stages=stages,
-        estimate=_estimate(header, stages, info, choice, dials),
+        estimate=_estimate(part, stages, info, choice, dials),
         alternatives=choice.alternatives,
         options=options.model_dump(exclude_defaults=True),
     )
 
 
-def dials_of(options: Options, engine: Engine | None = None) -> Dials:
-    """The dials that ``engine`` leaves to be carried out on its answer. Raises :class:`UsageError` for what nobody here can."""
-    native = engine.spec.dials if engine is not None else ()
-    if options.creativity is not None and "creativity" not in native:
-        name = engine.spec.name if engine is not None else "this engine"
-        raise UsageError(f"not supported by {name}", hint="only generative engines invent; drop it", subject="--creativity")
-    detail = 50 if "detail" in native else options.detail
+def _background(geometry: Geometry, header: Header, chosen: Format) -> tuple[Geometry, bool]:
+    """``geometry`` with the colour around and behind the picture settled, and whether the result has alpha. Raises :class:`UsageError`."""
+    alpha = header.alpha and chosen.alpha
+    if not any(geometry.padding) and (geometry.background in (None, "transparent") or not header.alpha):
+        return geometry.model_copy(update={"background": None}), alpha
+    wanted = geometry.background or ("transparent" if alpha else "#ffffff")
+    if wanted == "transparent" and not chosen.alpha:
+        able = " or ".join(f.name for f in FORMATS.values() if f.alpha)
+        raise UsageError(f"{chosen.name} holds no transparency", hint=f"choose --format {able}, or a colour", subject="--background")
+    colour = rgb(wanted)
+    if colour is not None and header.channels == 1 and len(set(colour)) > 1:
+        raise UsageError(f"the picture is grey, and {wanted} is not", hint="choose white, black or a grey", subject="--background")
+    return geometry.model_copy(update={"background": wanted}), wanted == "transparent"
+
+
+def with_native(stages: Sequence[Stage], options: Options) -> tuple[Stage, ...]:
+    """``stages`` with what their models carry out themselves of what is asked. Raises :class:`UsageError` for what nobody here can.
+
+    Repairs are the first stage's: what comes after it is clean. Detail is its own only if the last stage can do it.
+    """
+    if not stages:
+        return ()
+    can = [native_dials(find(s.engine).spec, next(m for m in find(s.engine).models() if m.id == s.model)) for s in stages]
+    hints = {"creativity": "only generative engines invent; drop it", "denoise": REPAIRING, "deblock": REPAIRING}
+    repairs: dict[str, int | Literal["auto"]] = {}
+    everywhere: dict[str, int | Literal["auto"]] = {}
+    for name, hint in hints.items():
+        value = getattr(options, name)
+        if value is None or (not value and name not in can[0]):
+            continue
+        if name not in can[0]:
+            raise UsageError(f"not supported by {stages[0].model}", hint=hint, subject=f"--{name}")
+        (everywhere if name == "creativity" else repairs)[name] = value
+    for name in ("denoise", "deblock"):
+        if name in can[0]:  # whoever takes a net for restoring and says nothing wants what the source needs
+            repairs.setdefault(name, "auto")
+    if options.detail > 50 and "detail" in can[-1]:
+        everywhere["detail"] = options.detail
+    rows = (
+        (s, {n: v for n, v in everywhere.items() if n in able} | (repairs if i == 0 else {}))
+        for i, (s, able) in enumerate(zip(stages, can, strict=True))
+    )
+    return tuple(stage.model_copy(update={"native": native}) for stage, native in rows)
+
+
+def with_strengths(planned: Plan, damage: Damage) -> Plan:
+    """``planned`` with the repairs that were left to be found: as strong as ``damage`` needs them."""
+    found = {"denoise": damage.denoise, "deblock": damage.deblock}
+    stages = (s.model_copy(update={"native": {n: found[n] if v == "auto" else v for n, v in s.native.items()}}) for s in planned.stages)
+    return planned.model_copy(update={"stages": tuple(stages)})
+
+
+def dials_of(options: Options, stages: Sequence[Stage]) -> Dials:
+    """The dials that are left to be carried out on the answers of ``stages``."""
+    detail = 50 if stages and "detail" in stages[-1].native else options.detail
     return Dials(options.resemblance, detail, options.texture, options.seed)
 
 
@@ -146,7 +203,7 @@ def default_output(source: Path, header: Header, options: Options, folder: Path 
     """``NAME-4x.EXT`` in ``folder`` or beside the source; EXT is the source's own where it fits the output's format."""
     chosen = choose_format(header, options, None)
     suffix = source.suffix if source.suffix.lower() in chosen.suffixes else chosen.suffixes[0]
-    return (folder or source.parent) / f"{source.stem}-{options.scale:g}x{suffix}"
+    return (folder or source.parent) / f"{source.stem}-{mark(options)}{suffix}"
 
 
 # --- engine and model -------------------------------------------------------------------------------------------------
@@ -161,8 +218,8 @@ class _Choice:
     alternatives: tuple[Alternative, ...] = ()
 
 
-def _choose(header: Header, options: Options) -> _Choice:
-    """Engine, model and device as asked; ``auto`` takes the best net that a CPU finishes within :data:`PATIENCE`."""
+def _choose(header: Header, options: Options, geometry: Geometry) -> _Choice:
+    """Engine, model and device as asked; ``auto`` takes the family of the catalogue's first."""
     engine = find(_engine_of_model(options.model) if options.engine == "auto" else options.engine)
     device = engine.device(options.device, options.threads)
     models = engine.models()
@@ -173,17 +230,26 @@ def _choose(header: Header, options: Options) -> _Choice:
                 f"the engine {engine.spec.name} has no such model", hint=f"it has {', '.join(m.id for m in models)}", subject=options.model
             )
         return _Choice(engine, (named[0],), device)
-    best = tuple(m for m in models if m.family == AUTO_BEST)
-    light = tuple(m for m in models if m.family == AUTO_LIGHT)
-    if not best or not light:
-        # An engine that auto knows nothing of: its first model, and the siblings of that at other scales.
-        siblings = tuple(m for m in models if m.family and m.family == models[0].family)
-        return _Choice(engine, siblings or models[:1], device)
-    seconds = _work_seconds(_Choice(engine, best, device), header, options)
-    if device.kind == "gpu" or seconds <= PATIENCE:
-        return _Choice(engine, best, device)
-    other = Alternative(engine=engine.spec.name, model=best[0].id, seconds=seconds, reason=best[0].purpose)
-    return _Choice(engine, light, device, (other,))
+    # The engine's first model, or its first that repairs if that is wanted, and the siblings of that at other scales.
+    repairs = {name for name in ("denoise", "deblock") if getattr(options, name)}
+    first = next((m for m in models if repairs and repairs <= set(native_dials(engine.spec, m))), models[0])
+    siblings = tuple(m for m in models if m.family and m.family == first.family)
+    others = [m for m in models if m.id in OTHERS]
+    return _Choice(
+        engine,
+        siblings or (first,),
+        device,
+        tuple(
+            Alternative(
+                engine=engine.spec.name,
+                model=m.id,
+                seconds=_work_seconds(_Choice(engine, (m,), device), header, options, geometry),
+                reason=m.purpose,
+            )
+            for m in others
+            if m.family != first.family
+        ),
+    )
 
 
 def _engine_of_model(model: str) -> str:
@@ -197,28 +263,28 @@ def _engine_of_model(model: str) -> str:
     raise EngineMissingError("there is no such model", hint=f"choose one of {', '.join(i for _, ids in known for i in ids)}", subject=model)
 
 
-def _work_seconds(choice: _Choice, header: Header, options: Options) -> float:
-    size = enlarged_size(header.width, header.height, options.scale)
-    return sum(s.seconds for s in _stages(header, options, choice, size))
+def _work_seconds(choice: _Choice, header: Header, options: Options, geometry: Geometry) -> float:
+    return sum(s.seconds for s in _stages(header, options, choice, geometry))
 
 
 # --- stages -----------------------------------------------------------------------------------------------------------
 
 
-def _stages(header: Header, options: Options, choice: _Choice, size: tuple[int, int]) -> list[Stage]:
-    """Passes from the source's size to ``size``: whole steps of the net, the last one reduced to the exact size."""
-    width, height = header.width, header.height
-    if choice.engine.spec.scope == "picture":
-        return [_picture_stage(choice, (width, height), size)]
+def _stages(header: Header, options: Options, choice: _Choice, geometry: Geometry, *, fragile: bool = False) -> list[Stage]:
+    """Passes from the part of the source to the picture; none where that is smaller."""
+    if geometry.reduces:
+        return []
+    size, out = (header.width, header.height), (geometry.width, geometry.height)
     stages: list[Stage] = []
-    left = options.scale
-    while not stages or left > 1 + 1e-9:
-        by_scale = sorted(choice.models, key=lambda m: m.scale)
-        model = next((m for m in by_scale if m.scale >= left - 1e-9), by_scale[-1])
-        left /= model.scale
-        out = size if left <= 1 + 1e-9 else (width * model.scale, height * model.scale)
-        stages.append(_net_stage(choice, model, header, options, (width, height), out))
-        width, height = out
+    kernel = choice.engine.spec.scope == "picture"
+    scales = None if kernel else sorted(model.scale for model in choice.models)
+    for step in passes.steps(size, out, scales, options.stages, fragile=fragile):
+        if kernel:
+            stages.append(_picture_stage(choice, size, step.size))
+        else:
+            model = next(m for m in choice.models if m.scale == step.scale)
+            stages.append(_net_stage(choice, model, header, options, size, step.size))
+        size = step.size
     return stages
 
 
