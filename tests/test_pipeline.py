@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 from skimage import data
+from tests.nets import NEEDS_CLASSIC, nets
 
 import enlarger
 from enlarger import pipeline, staging
@@ -407,7 +408,9 @@ def test_native_dials_reach_the_engine_and_are_not_applied_twice(monkeypatch: py
         seen.append(settings)
         return usual(model, device, plain)
 
+    rows = tuple(model.model_copy(update={"dials": None}) for model in engine.models())
     monkeypatch.setattr(ncnn.Ncnn, "spec", replace(spec, dials=("detail", "creativity"), settings=Own))
+    monkeypatch.setattr(ncnn.Ncnn, "models", lambda _: rows)
     monkeypatch.setattr(engine, "open", opened)
     source = astronaut(180, 60, 40, 32)
     result = enlarger.enlarge(source, 4, detail=80, creativity=30, **LIGHT)

@@ -31,8 +31,15 @@ REPAIRS = 2
 """Times that doubtful regions are blended toward the source and measured again."""
 
 
+MOST_OPEN = 4
+"""Engines that are kept open. A job needs at most one for each of two stages, and that on the CPU; in a batch repairs differ by picture."""
+
+REST_FROM = 8
+"""Tiles after which a net gives back what it kept from one to the next: lock, verify and encoding have the memory then."""
+
+
 class Engines:
-    """Engines that were opened, each once, until they are closed."""
+    """Engines that were opened, each once, until they are closed; at most :data:`MOST_OPEN`."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str, str, str], TileEngine | PictureEngine] = {}
@@ -43,9 +50,11 @@ class Engines:
         model = next(m for m in engine.models() if m.id == stage.model)
         settings = settings_of(engine, stage, options)
         key = (stage.engine, stage.model, f"{stage.device}/{stage.threads}", repr(settings))
-        if key not in self._open:
-            self._open[key] = engine.open(model, engine.device(stage.device, stage.threads), settings)
-        return self._open[key], model
+        opened = self._open.pop(key, None) or engine.open(model, engine.device(stage.device, stage.threads), settings)
+        while len(self._open) >= MOST_OPEN:
+            self._open.pop(next(iter(self._open))).close()
+        self._open[key] = opened  # the last one used stands last
+        return opened, model
 
     def on_cpu(self, stage: Stage, options: Options) -> TileEngine:
         """The stage's model on the CPU: what a tile gets on which the device answered NaN or infinity."""
@@ -122,6 +131,8 @@ def _enlarged(engines: Engines, job: Job, number: int, samples: Samples, work: W
             tally = enlarge_by_tiles(
                 samples, picture.alpha, grid, model, net, canvas, job.watch.tick, ledger=ledger, fallback=on_cpu, flat=flat
             )
+            if stage.tiles >= REST_FROM and (rest := getattr(engine, "rest", None)) is not None:
+                rest()
         if not canvas.complete:
             raise EngineError("a part of the result was never written", hint="report this; it is a bug")
         return canvas.samples(), tally

@@ -58,25 +58,18 @@ def test_big_jumps_are_staged(scale: float, model: str, stages: list[tuple[int, 
     assert [(s.out_width, s.scale) for s in plan.stages] == stages
 
 
-def test_auto_takes_the_best_net_while_it_is_quick() -> None:
-    plan = planned(header(200, 200))
-    assert [s.model for s in plan.stages] == ["realesrgan-x4plus"]
-    assert plan.alternatives == ()
-
-
-def test_auto_takes_the_light_net_beyond_a_minute_and_names_the_other_with_its_time() -> None:
-    plan = planned(header(2000, 1500))
-    assert [s.model for s in plan.stages] == ["realesr-animevideov3-x4"]
-    assert [a.model for a in plan.alternatives] == ["realesrgan-x4plus"]
-    assert plan.alternatives[0].seconds > 60 > plan.stages[0].seconds
+@pytest.mark.parametrize("side", [200, 4000])
+def test_auto_takes_our_own_net_at_any_size(side: int) -> None:
+    assert [s.model for s in planned(header(side, side)).stages] == ["enlarger-photo-x4"]
 
 
 def test_auto_stages_use_the_smallest_net_of_the_family_that_suffices() -> None:
     assert [s.model for s in planned(header(2000, 1500, format="png"), scale=8).stages] == [
-        "realesr-animevideov3-x4",
-        "realesr-animevideov3-x2",
+        "enlarger-photo-x4",
+        "enlarger-photo-x2",
     ]
-    assert [s.model for s in planned(header(2000, 1500), scale=3).stages] == ["realesr-animevideov3-x3"]
+    assert [s.model for s in planned(header(2000, 1500), scale=2).stages] == ["enlarger-photo-x2"]
+    assert [s.model for s in planned(header(2000, 1500), scale=3).stages] == ["enlarger-photo-x4"]
 
 
 def test_the_memory_allowed_bounds_the_tile() -> None:
@@ -159,7 +152,7 @@ def test_unknown_engines_and_models_are_named_with_those_there_are() -> None:
         planned(header(), engine="nothing")
     with pytest.raises(EngineMissingError, match=r"nothing: there is no such model; choose one of .*realesrgan-x4plus"):
         planned(header(), model="nothing")
-    with pytest.raises(EngineMissingError, match=r"lanczos3: the engine ncnn has no such model; it has realesr"):
+    with pytest.raises(EngineMissingError, match=r"lanczos3: the engine ncnn has no such model; it has enlarger-photo"):
         planned(header(), engine="ncnn", model="lanczos3")
 
 
