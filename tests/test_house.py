@@ -33,6 +33,7 @@ STEPS = (
     "enlarge",
     "fit",
     "lock",
+    "edits",
     "dials",
     "finish",
     "verify",
@@ -55,6 +56,7 @@ NOUNS = (
     "model_files",
     "sizes",
     "layout",
+    "seen",
 )
 
 # Words for groups of modules that the rules below use. Patterns are those of fnmatch over dotted names.
@@ -65,6 +67,7 @@ GROUPS = {
     "PIXELS": ("enlarger.pixels", "enlarger.pixels.*"),
     "CODECS": ("enlarger.codecs", "enlarger.codecs.*"),
     "MEASURES": ("enlarger.measures", "enlarger.measures.*"),
+    "LOOKS": ("enlarger.looks", "enlarger.looks.*"),
     "PAGE": ("enlarger.page", "enlarger.page.*"),
     "ENGINE": ("enlarger.engines.engine",),
     "FIND": ("enlarger.engines", "enlarger.engines.engine"),
@@ -82,6 +85,8 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     *((module, ("NOUNS", "FILES", "PIXELS", "CODECS")) for module in GROUPS["CODECS"]),
     # Whoever judges shares nothing with those who made what is judged, or one would vouch for itself.
     *((module, ("NOUNS", "CODECS", "MEASURES")) for module in (*GROUPS["MEASURES"], "enlarger.steps.verify")),
+    *((module, ("NOUNS", "PIXELS", "LOOKS")) for module in GROUPS["LOOKS"]),
+    ("enlarger.steps.triage", ("NOUNS", "PIXELS", "LOOKS", "enlarger.steps.decode")),
     *(
         (f"enlarger.steps.{step}", ("NOUNS", "FILES", "PIXELS", "CODECS", "FIND", *(f"enlarger.steps.{earlier}" for earlier in STEPS[:i])))
         for i, step in enumerate(STEPS)
@@ -90,6 +95,8 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.engines", ("NOUNS", "ENGINE")),
     ("enlarger.engines.engine", ("NOUNS",)),
     ("enlarger.engines.weights", ("NOUNS", "ENGINE")),
+    ("enlarger.engines.ncnn_weights", ("NOUNS", "ENGINE", "enlarger.engines.weights")),
+    ("enlarger.engines.ncnn", ("NOUNS", "ENGINE", "enlarger.engines.weights", "enlarger.engines.ncnn_weights")),
     ("enlarger.engines.contract", ("NOUNS", "FIND")),
     ("enlarger.engines.remote.http", ("NOUNS",)),
     ("enlarger.engines.remote.*", ("NOUNS", "ENGINE", "enlarger.engines.weights", "enlarger.engines.remote.http")),
@@ -118,6 +125,13 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
             ),
         ),
     ),
+    (
+        "enlarger.replay",
+        (
+            *("NOUNS", "STEPS", "enlarger.steps", "enlarger.files.publish"),
+            *(f"enlarger.{part}" for part in ("job", "pipeline", "progress", "result", "staging")),
+        ),
+    ),
     ("enlarger.manifest", ("NOUNS",)),
     ("enlarger.jobs", ("NOUNS", "enlarger.manifest")),
     ("enlarger.job_lists", ("NOUNS",)),
@@ -134,6 +148,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.batch_rows", ("NOUNS", "enlarger.job", "PUBLIC")),
     ("enlarger.cluster", ("NOUNS", "enlarger.pipeline", "enlarger.batch")),
     ("enlarger.judge", ("NOUNS", "MEASURES", "enlarger.comparison", "enlarger.steps.decode", "enlarger.steps.verify")),
+    ("enlarger.inspection", ("NOUNS", "enlarger.steps.decode", "enlarger.steps.triage")),
     ("enlarger.comparison", ("NOUNS", "CODECS", "MEASURES")),
     ("enlarger.interfaces", ()),
     (
@@ -142,18 +157,23 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "PUBLIC",
             "enlarger.interfaces.text",
             "enlarger.interfaces.many",
+            "enlarger.interfaces.inspect",
             "enlarger.interfaces.judge",
+            "enlarger.interfaces.plans",
+            "enlarger.interfaces.telling",
             "enlarger.interfaces.server",
             "enlarger.cluster",
         ),
     ),
     ("enlarger.interfaces.many", ("PUBLIC", "enlarger.interfaces.text")),
     ("enlarger.interfaces.judge", ("PUBLIC", "enlarger.interfaces.text")),
+    ("enlarger.interfaces.plans", ("PUBLIC", "enlarger.interfaces.telling")),
+    ("enlarger.interfaces.telling", ("PUBLIC", "enlarger.interfaces.text")),
     ("enlarger.interfaces.*", ("PUBLIC",)),
     ("enlarger.__main__", ("PUBLIC", "enlarger.interfaces.cli")),
     (
         "enlarger",
-        ("NOUNS", "FIND", *(f"enlarger.{part}" for part in ("judge", "pipeline", "progress", "result", "batch", "batch_progress"))),
+        ("NOUNS", "FIND", *(f"enlarger.{part}" for part in ("inspection", "judge", "pipeline", "progress", "replay", "result", "batch", "batch_progress"))),
     ),
 )
 

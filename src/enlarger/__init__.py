@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from enlarger.fidelity import Comparison, Fidelity
     from enlarger.image import Image
+    from enlarger.inspection import find_pictures, inspect
     from enlarger.jobs import BatchJob
     from enlarger.journal import clean
     from enlarger.judge import compare, verify
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from enlarger.progress import Progress
     from enlarger.report import Plan, Report
     from enlarger.result import Result
+    from enlarger.seen import Triage, TriageMeasures
 
 __all__ = [
     "Batch",
@@ -87,17 +89,23 @@ __all__ = [
     "SourceMissingError",
     "SourceTooLargeError",
     "SourceUnreadableError",
+    "Triage",
+    "TriageMeasures",
     "UnsupportedError",
     "UsageError",
     "WeightsError",
     "__version__",
+    "begin",
     "clean",
     "compare",
     "enlarge",
     "enlarge_many",
     "fetch_model",
+    "find_pictures",
+    "inspect",
     "list_engines",
     "list_models",
+    "run_plan",
     "verify",
 ]
 
@@ -118,7 +126,10 @@ _HOMES = {
     "Report": "report",
     **dict.fromkeys(("Enlarger", "enlarge", "list_engines", "list_models"), "pipeline"),
     "Progress": "progress",
+    **dict.fromkeys(("begin", "run_plan"), "replay"),
     "Result": "result",
+    **dict.fromkeys(("Triage", "TriageMeasures"), "seen"),
+    **dict.fromkeys(("find_pictures", "inspect"), "inspection"),
 }
 
 

@@ -100,7 +100,7 @@ class Batch:
             for job in self.jobs:
                 try:
                     last = known[job.home].get(absolute(job.output))
-                    plan = tool.plan(job.source, **self._formatted(job).asked())
+                    plan = tool.plan(job.source, digest=False, **self._formatted(job).asked())
                     plan = plan.model_copy(update={"output": plan.output.model_copy(update={"path": str(job.output)})})
                     standing = standing_of(job, last, plan, fresh=self._fresh)
                     if standing == "foreign" and not self._overwrite and job.output.exists():

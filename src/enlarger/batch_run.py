@@ -115,7 +115,7 @@ class Run:
             before = _stamp(job.source)
             own = False
             if last is not None:
-                plan = self._tool.plan(job.source, job.output, overwrite=True, **job.options.asked())
+                plan = self._tool.plan(job.source, job.output, overwrite=True, digest=False, **job.options.asked())
                 standing = standing_of(job, last, plan, fresh=self._call.fresh)
                 if standing == "same":
                     tidy(job.output, self._call.temp)

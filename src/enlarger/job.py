@@ -32,12 +32,15 @@ class Call:
         return self.temp or (Path(plan.output.path).parent if plan.output.path else None)
 
 
+NO_WISHES = Call()
+
+
 @dataclass(slots=True)
 class Job:
     """One picture between :meth:`Enlarger.prepare` and :meth:`Enlarger.deliver`. Close it to keep unfinished work for a later call.
 
-    ``picture`` is the part of the source that is enlarged. Stages before ``first`` were run before, and ``begun`` is what they delivered.
-    ``between`` is what verify found after each stage but the last.
+    ``picture`` is the part of the source that is enlarged. Stages before ``first`` were run before, and ``begun`` is what they delivered,
+    perhaps corrected by hand; ``command`` is what was said to go on. ``between`` is what verify found after each stage but the last.
     """
 
     kind: str
@@ -50,6 +53,8 @@ class Job:
     damage: Damage
     first: int = 0
     begun: Samples | None = None
+    begun_sha256: str = ""
+    command: str = ""
     notices: list[Notice] = field(default_factory=list)
     between: list[Fidelity] = field(default_factory=list)
     work: Work | None = None

@@ -22,8 +22,9 @@ from enlarger.engines.engine import EngineSpec, ModelSpec
 from enlarger.errors import OutputError, UsageError
 from enlarger.files.publish import Announce, check_output, clean_parts
 from enlarger.image import Box, Header, Image, Notice, Samples
-from enlarger.job import Call, Job
+from enlarger.job import NO_WISHES, Call, Job
 from enlarger.journal import Work, work_folder
+from enlarger.manifest import sha256_of
 from enlarger.options import Options
 from enlarger.preflight import check_decoding, check_room
 from enlarger.progress import Cancel, OnProgress, Watch
@@ -56,11 +57,25 @@ class Enlarger:
 
     def __init__(self, options: Options | None = None, **changes: Any) -> None:
         self.options = Options.of(options, **changes)
-        self._engines = Engines()
+        self.engines = Engines()
 
-    def plan(self, source: Source, output: str | os.PathLike[str] | None = None, *, overwrite: bool = False, **changes: Any) -> Plan:
-        """What :meth:`enlarge` would do; touches no pixel and writes nothing. Raises what it would raise before starting."""
-        return self._planned(source, output, Options.of(self.options, **changes), Call(overwrite))
+    def plan(
+        self,
+        source: Source,
+        output: str | os.PathLike[str] | None = None,
+        *,
+        overwrite: bool = False,
+        digest: bool = True,
+        **changes: Any,
+    ) -> Plan:
+        """What :meth:`enlarge` would do; touches no pixel and writes nothing. Raises what it would raise before starting.
+
+        With ``digest`` the plan of a file holds the SHA-256 of its bytes, without which :func:`run_plan` would not know it again.
+        """
+        planned = self._planned(source, output, Options.of(self.options, **changes), Call(overwrite))
+        if digest and isinstance(source, str | os.PathLike):
+            planned = planned.model_copy(update={"source": planned.source.model_copy(update={"sha256": sha256_of(Path(source))})})
+        return planned
 
     def enlarge(
         self,
@@ -94,7 +109,7 @@ class Enlarger:
         self,
         source: Source,
         output: str | os.PathLike[str] | None = None,
-        call: Call = Call(),
+        call: Call = NO_WISHES,
         **changes: Any,
     ) -> Job:
         """The first third of :meth:`enlarge`, planning and decoding, for who overlaps pictures: no engine is touched.
@@ -123,18 +138,22 @@ class Enlarger:
     def run(self, job: Job) -> None:
         """The second third of :meth:`enlarge`: the engines. What is finished is kept in ``job.work``."""
         picture, planned, options, watch = job.picture, job.planned, job.options, job.watch
-        if planned.output.path:
-            target = Path(planned.output.path)
-            job.work = Work(work_folder(target, job.call.temp), job_key(picture, planned, options, job.dials), fresh=job.call.fresh)
-        kept = job.work if worth_keeping(planned) else None
+        kept = self.work_of(job)
         with scratch(job.call.scratch(planned)):
-            samples, tally = run_stages(self._engines, job, kept)
+            samples, tally = run_stages(self.engines, job, kept)
             proof = Proof(picture, planned.unpadded(), options if planned.stages else options.model_copy(update={"verify": "off"}))
             if planned.stages:
-                proof.shake(self._engines.whole_net(planned.stages[0], options), lambda: watch.step("verify"))
+                proof.shake(self.engines.whole_net(planned.stages[0], options), lambda: watch.step("verify"))
             samples = self._proved(job, samples, proof)
         report = report_of(job, tally, proof.fidelity)
         job.result = Result(samples, picture, job.kind, target_of(planned), report, proof)
+
+    def work_of(self, job: Job) -> Work | None:
+        """Where finished tiles of ``job`` are kept, if they are worth it; its folder is taken, where there will be a file."""
+        if job.planned.output.path:
+            folder = work_folder(Path(job.planned.output.path), job.call.temp)
+            job.work = Work(folder, job_key(job), fresh=job.call.fresh)
+        return job.work if worth_keeping(job.planned) else None
 
     def deliver(self, job: Job, *, announce: Announce | None = None) -> Result:
         """The last third of :meth:`enlarge`: the file, if there is to be one.
@@ -187,7 +206,7 @@ class Enlarger:
 
     def close(self) -> None:
         """Close all engines; the next picture opens them again."""
-        self._engines.close()
+        self.engines.close()
 
     def __enter__(self) -> Enlarger:
         return self

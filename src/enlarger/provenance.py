@@ -13,18 +13,20 @@ from typing import Any
 
 from enlarger import __version__
 from enlarger.fidelity import Fidelity
-from enlarger.image import Image, Notice
+from enlarger.image import Notice
 from enlarger.job import Job
-from enlarger.options import Dials, Options
+from enlarger.options import Options
 from enlarger.report import Plan, Report, Reproduce, Tiles, Warning_
 from enlarger.result import on_the_whole
 from enlarger.steps import plan
 from enlarger.steps.enlarge import Tally
 
 
-def job_key(picture: Image, planned: Plan, options: Options, dials: Dials) -> str:
+def job_key(job: Job) -> str:
     """Digest of all that can change a byte of the canvas: source, stages, settings, versions and processor."""
+    picture, planned, options, dials = job.picture, job.planned, job.options, job.dials
     facts = {
+        "begun": (job.first, job.begun_sha256),
         "source": picture.sha256,
         "stages": [stage.model_dump(exclude={"seconds"}) for stage in planned.stages],
         "settings": options.settings,
@@ -70,7 +72,10 @@ def report_of(job: Job, tally: Tally, fidelity: Fidelity | None) -> Report:
         warnings=tuple(Warning_(code=n.code, message=n.message) for n in notices),
         timings=watch.timings,
         reproduce=Reproduce(
-            command=_command(picture.header.name, planned, options), enlarger=__version__, libraries=libraries(), machine=machine()
+            command=job.command or _command(picture.header.name, planned, options),
+            enlarger=__version__,
+            libraries=libraries(),
+            machine=machine(),
         ),
     )
 

@@ -56,7 +56,8 @@ class Geometry(Record):
 
     ``crop`` is ``x, y, width, height`` in source pixels; with ``crop_on`` ``"subject"`` its corner is known once the source is decoded.
     ``width`` and ``height`` are those of the picture, to which ``padding`` (left, top, right, bottom, in pixels of the result) is added in
-    ``background``, ``#rrggbb`` or ``transparent``; a colour is behind what is transparent too, ``None`` is neither around nor behind. ``dpi`` goes into the file; ``None`` keeps the source's.
+    ``background``, ``#rrggbb`` or ``transparent``; a colour is behind what is transparent too, ``None`` is neither around nor behind.
+    ``dpi`` goes into the file; ``None`` keeps the source's.
     """
 
     crop: tuple[int, int, int, int]
@@ -134,6 +135,15 @@ class Alternative(Record):
     reason: str
 
 
+class Pause(Record):
+    """Where a job stopped between stages: ``stage`` of them are done, ``picture`` is what they made, and ``plan`` the file to go on by."""
+
+    stage: int
+    picture: str
+    sha256: str
+    plan: str
+
+
 class Plan(Record):
     """The list of stages that will run, with every size computed before any pixel is touched.
 
@@ -150,6 +160,7 @@ class Plan(Record):
     estimate: Estimate
     alternatives: tuple[Alternative, ...] = ()
     options: dict[str, Any] = Field(default_factory=dict)
+    paused: Pause | None = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
 

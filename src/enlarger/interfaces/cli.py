@@ -8,8 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +16,11 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import BeforeValidator
 
 import enlarger
-from enlarger.interfaces import judge
+from enlarger.interfaces import inspect as look
+from enlarger.interfaces import judge, plans
 from enlarger.interfaces.many import is_many, listed_on_stdin, run_batch
-from enlarger.interfaces.text import columns, describe, doubts, megabytes, summary, tile_text
+from enlarger.interfaces.telling import progress_bar, tell_result
+from enlarger.interfaces.text import columns, describe, megabytes
 
 if TYPE_CHECKING:
     # Only for annotations: it would load numpy, which --help can do without.
@@ -89,6 +90,7 @@ def enlarge(
     faithful: Annotated[bool, Flag] = False,
     natural: Annotated[bool, Flag] = False,
     crisp: Annotated[bool, Flag] = False,
+    pause_between_stages: Annotated[bool, Flag] = False,
     null: Annotated[bool, Parameter(name=["--null", "-0"], negative="", show_default=False)] = False,
     **options: Any,
 ) -> None:
@@ -130,6 +132,8 @@ def enlarge(
         Natural grain where the result would be too smooth: the same as --style natural.
     crisp
         More of the fine detail: the same as --style crisp.
+    pause_between_stages
+        Stop after the first of several stages, with its picture and the plan beside the output, to correct a copy by hand.
     null
         Paths on standard input end in NUL bytes, as from find -print0.
     """
@@ -155,6 +159,8 @@ def enlarge(
             report=report,
             options=asked,
         )
+        if pause_between_stages:
+            raise enlarger.UsageError("one picture at a time can be corrected by hand", subject="--pause-between-stages")
         run_batch(batch, json=json, quiet=quiet, dry_run=dry_run)
         return
     if include or exclude:
@@ -163,6 +169,11 @@ def enlarge(
         raise enlarger.UsageError("name a picture, a folder or --jobs FILE", hint="try enlarger --help")
     path = paths[0]
     target = os.fspath(path.parent) if output is None else output
+    if pause_between_stages and not dry_run:
+        with progress_bar(path.name, hidden=quiet or json) as progress:
+            plan = enlarger.begin(path, target, overwrite=overwrite, progress=progress, temp=temp, fresh=fresh, **asked.asked())
+        plans.tell_pause(plan, json=json, quiet=quiet)
+        return
     with enlarger.Enlarger(asked) as tool:
         if dry_run:
             plan = tool.plan(path, target, overwrite=overwrite)
@@ -171,18 +182,13 @@ def enlarge(
             return
         with progress_bar(path.name, hidden=quiet or json) as progress:
             result = tool.enlarge(path, target, overwrite=overwrite, progress=progress, temp=temp, fresh=fresh, report=report)
-    for warning in () if quiet else result.report.warnings:
-        sys.stderr.write(f"enlarger: note: {warning.message}\n")
-    for line in () if quiet else doubts(result.report.fidelity):
-        sys.stderr.write(f"enlarger: {line}\n")
-    if json:
-        _print(result.report.to_json())
-    elif not quiet:
-        _print(summary(result.report))
+    tell_result(result.report, json=json, quiet=quiet)
 
 
 app.command(judge.verify)
 app.command(judge.compare)
+app.command(plans.run)
+app.command(look.inspect)
 
 
 @app.command
@@ -250,26 +256,6 @@ def _engine_row(spec: EngineSpec, ids: list[str]) -> dict[str, object]:
         "models": ids,
         "settings": {name: field.description or "" for name, field in spec.settings.model_fields.items()},
     }
-
-
-@contextmanager
-def progress_bar(name: str, *, hidden: bool) -> Iterator[Callable[[enlarger.Progress], None] | None]:
-    """A bar with tiles, speed and time left on stderr; only where somebody watches."""
-    if hidden or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), console=console, transient=True) as bar:
-        task = bar.add_task(escape(name), total=1.0, text="reading")
-
-        def show(event: enlarger.Progress) -> None:
-            bar.update(task, completed=event.done, text=tile_text(event))
-
-        yield show
 
 
 # --- plumbing ---------------------------------------------------------------------------------------------------------
