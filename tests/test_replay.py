@@ -174,9 +174,11 @@ def test_only_corrected_pixels_count_and_alpha_stays_the_sources(bands: int, tmp
     rng = np.random.default_rng(1)
     source = decode(rng.integers(0, 256, (30, 40, bands), np.uint8))
     large = np.asarray(rng.integers(0, 65536, (60, 80, bands), np.uint16))
+    if bands in (2, 4):
+        large[..., -1] = np.maximum(large[..., -1], 3000)
     save(large, Target("png", None, 80, 60, 16), source, tmp_path / "begun.png")
     touched = (large / 257 + 0.5).astype(np.uint8)
-    touched[20:30, 20:40] ^= 128
+    touched[20:30, 20:40, 0] ^= 128
     Pillow.fromarray(touched[..., 0] if bands == 1 else touched).save(tmp_path / "edited.png")
     found = corrected(source, decode(tmp_path / "begun.png"), decode(tmp_path / "edited.png"))
     assert found.share == pytest.approx(200 / 4800)

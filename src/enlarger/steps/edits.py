@@ -20,6 +20,9 @@ from enlarger.steps import lock
 LEAST = 1.5 / 255
 """Difference, white being 1, from which a pixel counts as corrected: editors round, and some dither."""
 
+VISIBLE = 4 / 255
+"""Opacity from which colour counts."""
+
 GROWN, SOFT = 2, 2
 """Source pixels by which corrections are grown, and over which their border passes."""
 
@@ -55,8 +58,8 @@ def corrected(source: Image, begun: Image, edited: Image) -> Corrected:
             own, other = (_as_16_bits(picture.samples[y : y + step]) for picture in (begun, edited))
             touched = (np.abs(own.astype(np.int32) - other) > LEAST * 65535).any(2)
             if source.alpha:
-                # Editors forget colour that nobody sees.
-                touched &= np.maximum(own[..., -1], other[..., -1]) > LEAST * 65535
+                # Editors forget colour that nobody sees, and decoding puts other colour there.
+                touched &= np.maximum(own[..., -1], other[..., -1]) > VISIBLE * 65535
             changed += int(touched.sum())
             for row, line in zip(np.arange(y, y + len(own)) * source.height // height, touched, strict=True):
                 where[row, columns[line]] = True
