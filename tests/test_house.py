@@ -173,7 +173,10 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.__main__", ("PUBLIC", "enlarger.interfaces.cli")),
     (
         "enlarger",
-        ("NOUNS", "FIND", *(f"enlarger.{part}" for part in ("inspection", "judge", "pipeline", "progress", "replay", "result", "batch", "batch_progress"))),
+        (
+            *("NOUNS", "FIND"),
+            *(f"enlarger.{part}" for part in ("inspection", "judge", "pipeline", "progress", "replay", "result", "batch", "batch_progress")),
+        ),
     ),
 )
 

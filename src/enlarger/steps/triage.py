@@ -1,7 +1,8 @@
-"""Triage: what the source is and what ails it. So far its noise, and how JPEG quantised it."""
+"""Triage: what the source is, what ails it, and what to do about that. :func:`damage` is what later steps work with."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.image import Image, Quantisation
+from enlarger.looks import compression, lattice, lettering, light, resolution
+from enlarger.looks.features import features
+from enlarger.looks.kind import kind
+from enlarger.looks.sample import Bytes, Sample, sample
+from enlarger.looks.verdict import judge
+from enlarger.seen import Alpha, Background, Jpeg, Light, PixelGrid, Text, Triage, TriageMeasures
 
 NO_NOISE = 0.5 / 255
 """Deviation below which a source counts as clean: quantisation to 8 bits alone makes 0.29 / 255."""
@@ -35,10 +42,146 @@ class Damage:
     noise: tuple[float, ...]
     jpeg: Quantisation | None = None
 
+    @property
+    def denoise(self) -> int:
+        """What the repair of that name is at when it is left to be found: 4 for each 1/255 of noise."""
+        return min(100, round(4 * 255 * float(np.mean(self.noise))))
+
+    @property
+    def deblock(self) -> int:
+        """Likewise: 0 for a JPEG of quality 100 or none, 100 for quality 25."""
+        return 0 if self.jpeg is None else max(0, min(100, round((100 - quality(self.jpeg)) / 0.75)))
+
+
+IJG = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+"""Steps of luma at quality 50 (T.81 table K.1), which libjpeg scales by quality."""
+
+
+def quality(steps: Quantisation) -> float:
+    """The quality from 1 to 100 at which libjpeg's tables are about as coarse as ``steps``; the mean ratio to :data:`IJG` decides."""
+    scale = 100 * float(np.mean(np.asarray(steps.luma, np.float64) / np.asarray(IJG, np.float64).ravel()))
+    return float(np.clip((200 - scale) / 2 if scale <= 100 else 5000 / scale, 1, 100))
+
 
 def damage(picture: Image) -> Damage:
     """The noise and quantisation of ``picture``."""
     return Damage(tuple(noise(picture.samples[..., c]) for c in range(picture.channels)), picture.jpeg)
+
+
+Faces = Callable[[Image], "int | None"]
+"""Counts the faces of a picture; ``None`` if it cannot."""
+
+UNEVEN = 0.35
+"""Share of lines of letters that must be about equally high."""
+
+BLOCKS_SURE = 2.5
+"""How far block lines must stand off from the other seven phases, over their deviation, to be believed."""
+
+
+def triage(picture: Image, faces: Faces | None = None, known: Damage | None = None) -> Triage:
+    """What ``picture`` is, what ails it and what to do. Looks at about a megapixel of it, whatever its size.
+
+    ``known`` is what :func:`damage` said already. Without ``faces`` these are not counted.
+    """
+    seen, chances = measure(picture, known)
+    if faces is not None and chances[0] in ("photo", "unknown", "illustration"):
+        seen = seen.model_copy(update={"faces": faces(picture)})
+    verdict, reasons, advice = judge(chances[0], seen)
+    return Triage(
+        path=picture.header.name,
+        kind=chances[0],
+        confidence=round(chances[1], 3),
+        measures=seen,
+        verdict=verdict,
+        reasons=reasons,
+        advice=advice,
+    )
+
+
+def measure(picture: Image, known: Damage | None = None) -> tuple[TriageMeasures, tuple[Any, float]]:
+    """All measures, and the kind with its probability."""
+    looked = sample(picture)
+    crops = looked.crops
+    grain = _grain(picture, known)
+    grid = lattice.lattice(crops)
+    text = lettering.lettering(crops)
+    chances = kind(features(looked, grain, grid, text)) if _shows(looked) else ("unknown", 0.0)
+    # What is enlarged by whole blocks, or drawn pixel by pixel, has no optical blur to speak of.
+    blocky = chances[0] == "pixel-art" or (grid is not None and grid.width > 1)
+    transparency, clear = light.alpha(looked)
+    seen = TriageMeasures(
+        width=picture.width,
+        height=picture.height,
+        noise=round(grain, 5),
+        blur=None if blocky else _rounded(resolution.blur(crops, grain)),
+        jpeg=_jpeg(picture, looked, blocky),
+        oversize=None if blocky else _rounded(resolution.oversize(crops, grain)),
+        light=_light(looked),
+        background=_background(looked),
+        pixel_grid=PixelGrid(width=grid.width, height=grid.height, x=grid.x, y=grid.y) if grid is not None else None,
+        text=_text(text, chances[0]),
+        faces=None,
+        alpha=Alpha(kind=transparency, clear=round(clear, 3)),
+    )
+    return seen, chances
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _grain(picture: Image, known: Damage | None) -> float:
+    """Noise of the channel that has most light."""
+    if known is not None:
+        return known.noise[0 if len(known.noise) == 1 else 1]
+    return noise(picture.samples[..., 0 if picture.channels == 1 else 1])
+
+
+def _shows(looked: Sample) -> bool:
+    """Whether there is anything at all to see: some size, and more than one colour."""
+    first: Bytes = looked.crops[0].pixels[0, 0]
+    return min(looked.width, looked.height) >= 8 and any((crop.pixels != first).any() for crop in looked.crops)
+
+
+def _jpeg(picture: Image, looked: Sample, blocky: bool) -> Jpeg:
+    found = compression.blocks(looked.crops)
+    shown = found is not None and found.sure >= BLOCKS_SURE and not blocky
+    grid = (found.x, found.y) if found is not None and shown else None
+    damage = round(found.damage, 2) if found is not None and shown else None
+    if picture.jpeg is not None:
+        return Jpeg(quality=compression.quality_of(picture.jpeg.luma), found="tables", damage=damage, grid=grid)
+    quality = compression.quality_by_content(looked.crops, *(grid or (0, 0))) if not blocky else None
+    return Jpeg(quality=quality, found="content" if quality is not None else None, damage=damage, grid=grid)
+
+
+def _light(looked: Sample) -> Light:
+    found = light.light(looked)
+    black, white = (tuple(round(v, 4) for v in shares) for shares in light.clipped(looked))
+    return Light(mean=round(found.mean, 3), median=round(found.median, 3), low=found.low, black=black, white=white)
+
+
+def _background(looked: Sample) -> Background:
+    share, colour = light.background(looked)
+    return Background(share=round(share, 3), colour=None if colour is None else "#" + "".join(f"{v:02x}" for v in colour))
+
+
+def _text(found: lettering.Lettering, what: str) -> Text:
+    """There is text where several lines are equally high; in photographs and drawings, whose texture has rows too, more is asked for."""
+    needed = 2 if what == "document" else 6
+    if found.lines == 0:
+        return Text(present=False)
+    if found.lines < needed or found.even < UNEVEN or found.height is None:
+        return Text(present=None if found.lines >= needed // 2 else False)
+    return Text(present=True, x_height=round(found.height, 1), legible=found.height >= lettering.LEGIBLE)
 
 
 def noise(plane: NDArray[Any]) -> float:
