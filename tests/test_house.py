@@ -55,8 +55,10 @@ NOUNS = (
     "fidelity",
     "model_files",
     "sizes",
+    "recipes",
     "layout",
     "seen",
+    "face_finder",
 )
 
 # Words for groups of modules that the rules below use. Patterns are those of fnmatch over dotted names.
@@ -167,7 +169,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("enlarger.interfaces.many", ("PUBLIC", "enlarger.interfaces.text")),
     ("enlarger.interfaces.judge", ("PUBLIC", "enlarger.interfaces.text")),
-    ("enlarger.interfaces.plans", ("PUBLIC", "enlarger.interfaces.telling")),
+    ("enlarger.interfaces.plans", ("PUBLIC", "enlarger.interfaces.telling", "enlarger.interfaces.text")),
     ("enlarger.interfaces.telling", ("PUBLIC", "enlarger.interfaces.text")),
     ("enlarger.interfaces.*", ("PUBLIC",)),
     ("enlarger.__main__", ("PUBLIC", "enlarger.interfaces.cli")),
@@ -185,7 +187,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "ncnn": ("enlarger.engines.ncnn",),
     "pyvips": ("enlarger.codecs.vips",),
     "PIL": ("enlarger.codecs.pillow", "enlarger.steps.decode", "enlarger.steps.encode", "enlarger.engines.resample"),
-    "onnxruntime": ("enlarger.engines.onnx", "enlarger.measures.faces"),
+    "onnxruntime": ("enlarger.engines.onnx", "enlarger.face_finder"),
     "rapidocr": ("enlarger.measures.text",),
     "torch": ("enlarger.engines.pytorch",),
     "diffusers": ("enlarger.engines.diffusion",),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from enlarger.looks.lattice import Lattice
 from enlarger.looks.lettering import Lettering
 from enlarger.looks.light import packed
-from enlarger.looks.sample import LUMA, Bytes, Floats, Sample
+from enlarger.looks.sample import LUMA, Bytes, Crop, Floats, Sample
 
 NAMES = (
     "same",
@@ -56,7 +56,7 @@ DRAWN = 20_000
 def features(sample: Sample, noise: float, grid: Lattice | None, text: Lettering) -> NDArray[np.float64]:
     """The figures of :data:`NAMES`, in their order. A plain ground does not count, but for its share: only what lies on it does."""
     ground = _ground(sample)
-    differences = np.concatenate([part for crop in sample.crops for part in _steps(crop.pixels, ground)])
+    differences = np.concatenate([part for crop in sample.crops for part in _steps(crop, ground)])
     if not differences.size:
         differences = np.zeros(1, np.uint8)
     shares = [float((differences == 0).mean())]
@@ -118,24 +118,21 @@ def _ground(sample: Sample) -> Bytes | None:
     return np.array([codes[best] >> 16, codes[best] >> 8 & 255, codes[best] & 255], np.uint8)
 
 
-def _steps(pixels: Bytes, ground: Bytes | None) -> list[Bytes]:
-    """Largest difference of any channel between neighbours, both ways, flat; not of two that both are ground."""
-    wide = pixels.astype(np.int16)
-    steps = [np.abs(np.diff(wide, axis=axis)).max(2).astype(np.uint8) for axis in (0, 1)]
+def _steps(crop: Crop, ground: Bytes | None) -> list[Bytes]:
+    """Differences between neighbours, both ways, flat; not of two that both are ground."""
     if ground is None:
-        return [step.ravel() for step in steps]
-    object_ = (pixels != ground).any(2)
-    return [steps[0][object_[1:] | object_[:-1]], steps[1][object_[:, 1:] | object_[:, :-1]]]
+        return [crop.down.ravel(), crop.across.ravel()]
+    thing = (crop.pixels != ground).any(2)
+    return [crop.down[thing[1:] | thing[:-1]], crop.across[thing[:, 1:] | thing[:, :-1]]]
 
 
 def _edges(sample: Sample) -> tuple[float, float]:
     """Of clear edges, those with nothing on either side (one step), and those with a single shade between plain sides."""
     edges = hard = soft = 0
     for crop in sample.crops:
-        for pixels in (crop.pixels, crop.pixels.transpose(1, 0, 2)):
-            if pixels.shape[1] < 8:
+        for step in (crop.across, crop.down.T):
+            if step.shape[1] < 7:
                 continue
-            step = np.abs(np.diff(pixels.astype(np.int16), axis=1)).max(2)
             middle = step[:, 2:-2]
             edge = (middle >= 48) & (middle >= step[:, 1:-3]) & (middle > step[:, 3:-1])
             plain = (step[:, 1:-3] <= 2) & (step[:, 3:-1] <= 2)
@@ -171,7 +168,7 @@ def _pairs(sample: Sample) -> float:
     """Of pixels that differ from one neighbour, the share that equals the other exactly: high in what was drawn, low in what was seen."""
     differ = equal = 0
     for crop in sample.crops:
-        same = (crop.pixels[:, 1:] == crop.pixels[:, :-1]).all(2)
+        same = crop.across == 0
         if same.shape[1] > 1:
             differ += int((~same[:, :-1]).sum())
             equal += int((~same[:, :-1] & same[:, 1:]).sum())

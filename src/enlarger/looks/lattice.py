@@ -51,15 +51,9 @@ def _changes(crops: tuple[Crop, ...], axis: int, tolerance: int) -> NDArray[np.i
     length = max((crop.x + crop.pixels.shape[1]) if axis else (crop.y + crop.pixels.shape[0]) for crop in crops)
     found = np.zeros(length, np.int64)
     for crop in crops:
-        pixels = crop.pixels if axis else crop.pixels.transpose(1, 0, 2)
-        if pixels.shape[1] < 2:
-            continue
-        start = crop.x if axis else crop.y
-        if tolerance:
-            step = np.abs(np.diff(pixels.astype(np.int16), axis=1)).max(2) > tolerance
-        else:
-            step = (pixels[:, 1:] != pixels[:, :-1]).any(2)
-        found[start + 1 : start + pixels.shape[1]] += step.sum(0)
+        step, start = (crop.across, crop.x) if axis else (crop.down.T, crop.y)
+        if step.shape[1]:
+            found[start + 1 : start + 1 + step.shape[1]] += (step > tolerance).sum(0)
     return found
 
 

@@ -48,6 +48,23 @@ class Crop:
         result: Floats = self.pixels @ LUMA
         return result
 
+    @cached_property
+    def across(self) -> Bytes:
+        """Largest difference of any channel from the pixel to the left, ``(h, w - 1)``."""
+        return _difference(self.pixels[:, 1:], self.pixels[:, :-1])
+
+    @cached_property
+    def down(self) -> Bytes:
+        """Largest difference of any channel from the pixel above, ``(h - 1, w)``."""
+        return _difference(self.pixels[1:], self.pixels[:-1])
+
+
+def _difference(one: Bytes, other: Bytes) -> Bytes:
+    apart = np.maximum(one, other) - np.minimum(one, other)
+    # Reduction along an axis of three is slow.
+    result: Bytes = np.maximum(np.maximum(apart[..., 0], apart[..., 1]), apart[..., 2])
+    return result
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.image import Image, Quantisation
-from enlarger.looks import compression, lattice, lettering, light, resolution
+from enlarger.looks import compression, faces, lattice, lettering, light, resolution
 from enlarger.looks.features import features
 from enlarger.looks.kind import kind
 from enlarger.looks.sample import Bytes, Sample, sample
 from enlarger.looks.verdict import judge
-from enlarger.seen import Alpha, Background, Jpeg, Light, PixelGrid, Text, Triage, TriageMeasures
+from enlarger.seen import Alpha, Background, Jpeg, Kind, Light, PixelGrid, Text, Triage, TriageMeasures
 
 NO_NOISE = 0.5 / 255
 """Deviation below which a source counts as clean: quantisation to 8 bits alone makes 0.29 / 255."""
@@ -77,8 +76,8 @@ def damage(picture: Image) -> Damage:
     return Damage(tuple(noise(picture.samples[..., c]) for c in range(picture.channels)), picture.jpeg)
 
 
-Faces = Callable[[Image], "int | None"]
-"""Counts the faces of a picture; ``None`` if it cannot."""
+FACED: tuple[Kind, ...] = ("photo", "illustration", "unknown")
+"""Kinds in which faces are looked for."""
 
 UNEVEN = 0.35
 """Share of lines of letters that must be about equally high."""
@@ -87,14 +86,14 @@ BLOCKS_SURE = 2.5
 """How far block lines must stand off from the other seven phases, over their deviation, to be believed."""
 
 
-def triage(picture: Image, faces: Faces | None = None, known: Damage | None = None) -> Triage:
+def triage(picture: Image, known: Damage | None = None) -> Triage:
     """What ``picture`` is, what ails it and what to do. Looks at about a megapixel of it, whatever its size.
 
-    ``known`` is what :func:`damage` said already. Without ``faces`` these are not counted.
+    ``known`` is what :func:`damage` said already.
     """
     seen, chances = measure(picture, known)
-    if faces is not None and chances[0] in ("photo", "unknown", "illustration"):
-        seen = seen.model_copy(update={"faces": faces(picture)})
+    if chances[0] in FACED:
+        seen = seen.model_copy(update={"faces": faces.count(picture)})
     verdict, reasons, advice = judge(chances[0], seen)
     return Triage(
         path=picture.header.name,
@@ -107,7 +106,7 @@ def triage(picture: Image, faces: Faces | None = None, known: Damage | None = No
     )
 
 
-def measure(picture: Image, known: Damage | None = None) -> tuple[TriageMeasures, tuple[Any, float]]:
+def measure(picture: Image, known: Damage | None = None) -> tuple[TriageMeasures, tuple[Kind, float]]:
     """All measures, and the kind with its probability."""
     looked = sample(picture)
     crops = looked.crops
@@ -176,6 +175,8 @@ def _background(looked: Sample) -> Background:
 
 def _text(found: lettering.Lettering, what: str) -> Text:
     """There is text where several lines are equally high; in photographs and drawings, whose texture has rows too, more is asked for."""
+    if what == "pixel-art":
+        return Text(present=None)
     needed = 2 if what == "document" else 6
     if found.lines == 0:
         return Text(present=False)

@@ -1,0 +1,50 @@
+"""How many faces there are, where the detector and its model are here; else nobody can tell."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enlarger.errors import WeightsError
+from enlarger.face_finder import SURE, detect, detector, missing, model_path
+from enlarger.image import Image
+
+SIDE = 640
+"""Pixels of the longer side that faces are looked for at: one window of the detector. Faces of a 50th of the picture still show."""
+
+
+def count(picture: Image) -> int | None:
+    """Faces that are surely some; ``None`` without the detector (extra ``faces``) or its model."""
+    if missing():
+        return None
+    try:
+        session = _session(model_path())
+    except WeightsError:
+        return None
+    return sum(face.score >= SURE for face in detect(session, reduced(picture)))
+
+
+@cache
+def _session(path: Path) -> Any:
+    return detector(path)
+
+
+def reduced(picture: Image) -> NDArray[np.uint8]:
+    """``(h, w, 3)``, neither side above :data:`SIDE`: means over squares, read strip by strip; small pictures as they are."""
+    samples, side = picture.samples, -(-max(picture.width, picture.height) // SIDE)
+    height, width = picture.height // side, picture.width // side
+    if side == 1 or not height or not width:
+        rows = [samples[:SIDE, :SIDE, : picture.channels]]
+    else:
+        rows = []
+        for y in range(0, height, 32):
+            part = samples[y * side : min(y + 32, height) * side, : width * side, : picture.channels]
+            cells = part.reshape(len(part) // side, side, width, side, picture.channels)
+            rows.append(cells.mean((1, 3), dtype=np.float32))
+    whole = np.concatenate(rows).astype(np.float32) * np.float32(255 / np.iinfo(samples.dtype).max)
+    result: NDArray[np.uint8] = np.broadcast_to(np.rint(whole).astype(np.uint8), (*whole.shape[:2], 3))
+    return result
