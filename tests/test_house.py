@@ -26,6 +26,7 @@ STEPS = (
     "tiles",
     "ensemble",
     "passes",
+    "estimate",
     "plan",
     "prepare",
     "flat",

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from enlarger.options import Options
     from enlarger.pipeline import Enlarger, enlarge, list_engines, list_models
     from enlarger.progress import Progress
+    from enlarger.recipes import Recipe, list_recipes
+    from enlarger.replay import begin, run_plan
     from enlarger.report import Plan, Report
     from enlarger.result import Result
     from enlarger.seen import Triage, TriageMeasures
@@ -84,6 +86,7 @@ __all__ = [
     "OutputExistsError",
     "Plan",
     "Progress",
+    "Recipe",
     "Report",
     "Result",
     "SourceMissingError",
@@ -105,6 +108,7 @@ __all__ = [
     "inspect",
     "list_engines",
     "list_models",
+    "list_recipes",
     "run_plan",
     "verify",
 ]
@@ -123,6 +127,7 @@ _HOMES = {
     "fetch_model": "model_files",
     "Options": "options",
     "Plan": "report",
+    **dict.fromkeys(("Recipe", "list_recipes"), "recipes"),
     "Report": "report",
     **dict.fromkeys(("Enlarger", "enlarge", "list_engines", "list_models"), "pipeline"),
     "Progress": "progress",

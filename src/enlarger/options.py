@@ -111,6 +111,7 @@ class Options(BaseModel):
     on_doubt: Literal["warn", "repair", "stop"] = Field(
         "warn", description="Where verify has doubts: say so, blend doubtful regions toward the source, or write nothing."
     )
+    recipe: str | None = Field(None, description="A named set of options from `enlarger recipes`; what is said beside it goes before.")
     settings: dict[str, str] = Field(default_factory=dict, description="Settings of the engine itself, as --set NAME=VALUE.")
 
     @model_validator(mode="wrap")
@@ -182,10 +183,15 @@ class Options(BaseModel):
             raise ValueError(f"{error.message}; {error.hint}") from error
 
     def _settled(self) -> Options:
-        """A style sets its dials; what was asked for beside it stays."""
+        """A style sets its dials, and a recipe what it names; what was asked for beside them stays."""
+        asked = set(self.model_fields_set)
         if self.style is not None:
-            for name, value in STYLES[self.style].items():
-                if name not in self.model_fields_set:
+            for name in STYLES[self.style].keys() - asked:
+                object.__setattr__(self, name, STYLES[self.style][name])
+                asked.add(name)
+        if self.recipe is not None:
+            for name, value in _of_recipe(self.recipe, resized=bool(sizes.asked_sizes(self))).items():
+                if name not in asked:
                     object.__setattr__(self, name, value)
         if self.on_doubt != "warn" and self.verify == "off":
             raise UsageError(f"{self.on_doubt} needs verify", hint="drop --verify off", subject="--on-doubt")
@@ -196,6 +202,16 @@ class Options(BaseModel):
         """What was asked for, to be handed on: ``Options(**asked)`` is the same, and does not take a default for a wish."""
         return self.model_dump(exclude_unset=True)
 
+    def resolved(self) -> dict[str, Any]:
+        """What differs from the defaults once styles and recipes are applied: ``Options(**resolved)`` does the same without them."""
+        kept = set(STYLES[self.style]) if self.style is not None else set()
+        dump = self.model_dump(exclude={"recipe"})
+        return {
+            name: value
+            for name, value in dump.items()
+            if name in kept or value != type(self).model_fields[name].get_default(call_default_factory=True)
+        }
+
     @classmethod
     def of(cls, options: Options | None = None, **changes: Any) -> Options:
         """``options`` (or the defaults) with ``changes``, checked anew; a size takes the place of another. Raises :class:`UsageError`."""
@@ -203,6 +219,21 @@ class Options(BaseModel):
         if any(changes.get(name) is not None for name in sizes.SIZES):
             had = {name: value for name, value in had.items() if name not in sizes.SIZES}
         return cls(**{**had, **changes})
+
+
+def _of_recipe(name: str, *, resized: bool) -> dict[str, Any]:
+    """The options of a recipe; without its sizes where the caller has ``resized``."""
+    from enlarger.recipes import recipe_named
+
+    recipe = recipe_named(name)
+    try:
+        values = Options(**recipe.options)
+    except UsageError as error:
+        error.subject = f"recipe {name} in {recipe.path}: {error.subject}" if recipe.path else f"recipe {name}: {error.subject}"
+        raise
+    named = {*recipe.options, *(STYLES[values.style] if values.style is not None else ())}
+    dropped = {*sizes.SIZES, *sizes.PLACING} if resized else set()
+    return {field: getattr(values, field) for field in named - dropped}
 
 
 def _usage_error(error: ValidationError) -> UsageError:

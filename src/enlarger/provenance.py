@@ -87,7 +87,7 @@ def _command(name: str, planned: Plan, options: Options) -> str:
     if planned.stages:
         stage = planned.stages[0]
         ran = {"engine": stage.engine, "device": stage.device, "threads": stage.threads}
-    given = options.model_dump(exclude_defaults=True, exclude={"settings"}) | ran
+    given = {name: value for name, value in planned.options.items() if name != "settings"} | ran
     if len(models) == 1:
         given["model"] = models.pop()
     words = ["enlarger", "enlarge", name]

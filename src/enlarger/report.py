@@ -160,6 +160,7 @@ class Plan(Record):
     estimate: Estimate
     alternatives: tuple[Alternative, ...] = ()
     options: dict[str, Any] = Field(default_factory=dict)
+    recipe: str | None = Field(None, description="The recipe that some of the options come from.")
     paused: Pause | None = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)

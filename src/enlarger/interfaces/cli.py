@@ -188,6 +188,7 @@ def enlarge(
 app.command(judge.verify)
 app.command(judge.compare)
 app.command(plans.run)
+app.command(plans.recipes)
 app.command(look.inspect)
 
 

@@ -1,7 +1,8 @@
-"""`enlarger run`: plans that were written down, and going on after a pause."""
+"""`enlarger run`: plans that were written down, and going on after a pause. `enlarger recipes`: sets of options that have a name."""
 
 from __future__ import annotations
 
+import json as jsonlib
 import shlex
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from cyclopts import Parameter
 
 import enlarger
 from enlarger.interfaces.telling import progress_bar, tell_result
+from enlarger.interfaces.text import columns
 
 Flag = Parameter(negative="", show_default=False)
 
@@ -66,6 +68,25 @@ def run(
         tell_pause(done, json=json, quiet=quiet)
     else:
         tell_result(done.report, json=json, quiet=quiet)
+
+
+def recipes(*, json: Annotated[bool, Flag] = False) -> None:
+    """List the recipes: named sets of options, ours and your own.
+
+    Parameters
+    ----------
+    json
+        Print the list as JSON.
+    """
+    rows = enlarger.list_recipes()
+    if json:
+        sys.stdout.write(jsonlib.dumps([row.model_dump(mode="json") for row in rows], indent=2) + "\n")
+        return
+    table = []
+    for row in rows:
+        words = (f"--{key.replace('_', '-')} {value}" for key, value in row.options.items())
+        table.append((row.name, row.path or "built in", " ".join(words), row.about))
+    sys.stdout.write(columns([("RECIPE", "FROM", "OPTIONS", "FOR"), *table]) + "\n")
 
 
 def tell_pause(plan: enlarger.Plan, *, json: bool, quiet: bool) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from enlarger.canvas import IN_MEMORY, SOURCE_IN_MEMORY
 from enlarger.engines import find, names
 from enlarger.engines.engine import Device, Engine, ModelSpec, native_dials
 from enlarger.errors import EngineMissingError, OutOfMemoryError, UsageError
@@ -18,10 +16,11 @@ from enlarger.formats import FORMATS, Format, format_named, format_of_suffix
 from enlarger.image import Header
 from enlarger.layout import lay_out
 from enlarger.options import Dials, Options
-from enlarger.report import Alternative, Estimate, Geometry, OutputInfo, Plan, SourceInfo, Stage
+from enlarger.report import Alternative, Geometry, OutputInfo, Plan, SourceInfo, Stage
 from enlarger.sizes import mark, rgb, sized
 from enlarger.steps import passes, tiles
 from enlarger.steps.ensemble import PASSES
+from enlarger.steps.estimate import estimate
 from enlarger.steps.triage import Damage
 
 OTHERS = ("enlarger-crisp-x4", "enlarger-restore-x4")
@@ -29,26 +28,11 @@ OTHERS = ("enlarger-crisp-x4", "enlarger-restore-x4")
 
 REPAIRING = "take a net that repairs: --model enlarger-restore-x4"
 
-BASE_MEMORY = 110 * 10**6
-"""Bytes of interpreter and libraries without any net."""
-
 CPU_FACTOR = (("avx512f", 1.0), ("avx2", 1.7), ("asimd", 2.0), ("neon", 2.0))
 """How much longer a net takes than the catalogue says on CPUs that have no more than this instruction set."""
 
 GPU_FACTOR = 0.02
 """Seconds on a middling GPU for a second on one CPU core; a guess until the first tile is done."""
-
-ENCODE = {"jpeg": (0.012, 0.35), "png": (0.06, 2.2), "webp": (0.35, 0.25), "tiff": (0.06, 2.4), "avif": (1.2, 0.2), "dz": (0.04, 0.5)}
-"""Seconds per megapixel, and bytes per 8-bit pixel of a photograph, by output format."""
-
-LOCKING = 0.05
-"""Seconds per megapixel of the result that the colour lock takes."""
-
-FIELDS_LOCKED, FIELDS_MIXED = 4, 7
-"""Pictures of 32-bit floats and the source's size that the lock keeps, alone and with other dials."""
-
-NOT_STREAMED = {"webp": 17, "avif": 20}
-"""Bytes of memory per output pixel of formats whose encoders hold the whole picture (measured at 16384 x 16384)."""
 
 
 def make_plan(header: Header, options: Options, output: Path | None, *, fragile: bool = False) -> Plan:
@@ -74,7 +58,7 @@ def make_plan(header: Header, options: Options, output: Path | None, *, fragile:
     info = OutputInfo(
         path=str(output) if output else None,
         format=chosen.name,
-        quality=chosen.default_quality if options.quality is None else options.quality,
+        quality=chosen.default_quality if options.quality is None or chosen.default_quality is None else options.quality,
         width=width,
         height=height,
         channels=header.channels,
@@ -87,10 +71,21 @@ def make_plan(header: Header, options: Options, output: Path | None, *, fragile:
         geometry=geometry,
         scale=options.scale if not sized(options) else geometry.scale,
         stages=stages,
-        estimate=_estimate(part, stages, info, choice, dials),
+        estimate=estimate(part, stages, info, choice.models, dials),
         alternatives=choice.alternatives,
-        options=options.model_dump(exclude_defaults=True),
+        options=_asked(options, chosen, output),
+        recipe=options.recipe,
     )
+
+
+def _asked(options: Options, chosen: Format, output: Path | None) -> dict[str, Any]:
+    """The options as the plan tells them: of a recipe, not what the output's name made void."""
+    asked = options.resolved()
+    if options.recipe is not None and output is not None and format_of_suffix(output.suffix) is not None:
+        asked.pop("format", None)
+    if options.recipe is not None and chosen.default_quality is None:
+        asked.pop("quality", None)
+    return asked
 
 
 def _background(geometry: Geometry, header: Header, chosen: Format) -> tuple[Geometry, bool]:
@@ -180,7 +175,7 @@ def source_info(header: Header, sha256: str = "") -> SourceInfo:
 def choose_format(header: Header, options: Options, output: Path | None) -> Format:
     """The output's format: as asked, else by the output's suffix, else the source's, else PNG."""
     by_suffix = format_of_suffix(output.suffix) if output is not None else None
-    if options.format is not None:
+    if options.format is not None and (by_suffix is None or _said(options, "format")):
         chosen = format_named(options.format)
         if by_suffix is not None and by_suffix is not chosen:
             raise UsageError(f"{chosen.name} contradicts the output's name {output}", hint="drop one of them", subject="--format")
@@ -194,9 +189,14 @@ def choose_format(header: Header, options: Options, output: Path | None) -> Form
         chosen = by_suffix or FORMATS.get(header.format, FORMATS["png"])
     if output is None and chosen.name == "dz":
         raise UsageError("DeepZoom is many files and needs an output", hint="give --output NAME.dzi", subject="--format")
-    if options.quality is not None and chosen.default_quality is None:
+    if options.quality is not None and chosen.default_quality is None and _said(options, "quality"):
         raise UsageError(f"{chosen.name} is lossless and has no quality", hint="drop it or choose jpeg, webp or avif", subject="--quality")
     return chosen
+
+
+def _said(options: Options, name: str) -> bool:
+    """Whether the caller asked for it; a recipe may mean another format than the output's name."""
+    return options.recipe is None or name in options.model_fields_set
 
 
 def default_output(source: Path, header: Header, options: Options, folder: Path | None) -> Path:
@@ -367,43 +367,3 @@ def cpu_flags() -> frozenset[str]:
             if line.startswith(("flags", "Features")):
                 return frozenset(line.split(":", 1)[1].split())
     return frozenset({"avx2", "asimd"})
-
-
-# --- estimate ---------------------------------------------------------------------------------------------------------
-
-
-def _estimate(header: Header, stages: tuple[Stage, ...], output: OutputInfo, choice: _Choice, dials: Dials) -> Estimate:
-    """Seconds, peak memory and disk. Canvases are 16-bit while anything follows them, and stay until the job is done."""
-    pixels = output.width * output.height
-    rate, bytes_per_pixel = ENCODE[output.format]
-    depth = 2 if header.bits > 8 else 1
-    source = header.width * header.height * header.bands * depth
-    canvases: list[int] = []
-    nameless: list[int] = []
-    for i, stage in enumerate(stages):
-        wide, high = (stage.width * stage.scale, stage.height * stage.scale) if stage.scale else (stage.out_width, stage.out_height)
-        exact, last = (wide, high) == (stage.out_width, stage.out_height), i + 1 == len(stages)
-        canvases.append(wide * high * header.bands * (depth if last and exact and dials.raw else 2))
-        if not dials.raw:
-            ready = stage.out_width * stage.out_height * header.bands
-            # The locked stage, what it was fitted to before, and a mixture that is locked again.
-            nameless += [ready * (depth if last else 2), *([] if exact else [2 * ready]), *([4 * ready] if last and dials.mixes else [])]
-    if not dials.raw:
-        nameless += [4 * header.width * header.height * header.channels] * (FIELDS_MIXED if dials.mixes else FIELDS_LOCKED)
-    # Canvases of tiles are files where there will be a file; what else is large is a file without a name.
-    on_disk = [n for n in canvases if output.path is not None or n > IN_MEMORY]
-    on_disk += [n for n in nameless if n > IN_MEMORY] + [n for n in (source,) if n > SOURCE_IN_MEMORY]
-    models = {m.id: m for m in choice.models}
-    nets = [models[s.model].memory_fixed + s.tile_width * s.tile_height * models[s.model].memory_per_pixel for s in stages if s.scale]
-    locking = 0.0 if dials.raw else LOCKING * (4 if dials.mixes else 1)
-    return Estimate(
-        seconds=sum(s.seconds for s in stages) + pixels / 1e6 * (rate + locking) + 0.3,
-        memory=max(BASE_MEMORY + header.at_once, *nets, 0)
-        + source
-        + sum(canvases)
-        + sum(nameless)
-        - sum(on_disk)
-        + pixels * NOT_STREAMED.get(output.format, 0),
-        disk_temporary=sum(on_disk),
-        disk_output=math.ceil(pixels * bytes_per_pixel * output.bits / 8),
-    )
