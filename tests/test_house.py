@@ -36,6 +36,7 @@ STEPS = (
     "lock",
     "edits",
     "dials",
+    "polish",
     "finish",
     "verify",
     "encode",
