@@ -27,8 +27,8 @@ SAME = np.float32(0.06)
 TO_YCC = np.array([[0.299, -0.084, 0.25], [0.587, -0.166, -0.21], [0.114, 0.25, -0.04]], np.float32)
 """RGB to luma and halves of Cb and Cr: where brightness differs is where an outline is seen."""
 
-LINES = {"diagonal": (1.0, 1.0, 1.5), "flat": (1.0, 2.0, 2.0), "steep": (2.0, 1.0, 2.0)}
-"""``a, b, c`` of lines ``a x + b y = c`` in the pixel, x to the right and y down: beyond them lies the lower right corner."""
+LINES = ((1.0, 1.0, 1.5), (1.0, 2.0, 2.0), (2.0, 1.0, 2.0))
+"""Diagonal, flat and steep: ``a, b, c`` of lines ``a x + b y = c`` in the pixel, x to the right and y down. Beyond them is the corner."""
 
 Plane = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -36,9 +36,9 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class _Corner:
-    """One corner of every pixel, ``(h, w)`` each: which lines cut it off, and the number of the pixel whose colour it takes."""
+    """One corner of every pixel, ``(h, w)`` each: bits of the :data:`LINES` that cut it off, and the number of the pixel it takes after."""
 
-    lines: dict[str, Mask]
+    lines: NDArray[np.uint8]
     takes: NDArray[np.int64]
 
 
@@ -48,32 +48,41 @@ def drawn(pixels: Tile, x: NDArray[np.float64], y: NDArray[np.float64], factor: 
     ``factor`` is how many pixels of the result there are to one, the width of the transition across a line.
     """
     columns, rows = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    at = np.ix_(rows, columns)
-    inside = list(np.meshgrid((x - columns).astype(np.float32), (y - rows).astype(np.float32)))
+    right, down = (x - columns).astype(np.float32), (y - rows).astype(np.float32)
     numbers = np.arange(pixels.shape[0] * pixels.shape[1]).reshape(pixels.shape[:2])
-    share = np.zeros(at[0].shape[:1] + at[1].shape[1:], np.float32)
-    other = numbers[at]
+    own = numbers[rows[:, None], columns[None, :]]
+    share, other = np.zeros(own.shape, np.float32), own.copy()
     for turns in range(4):
         corner = _corner(pixels, numbers, turns)
-        for name, (a, b, c) in LINES.items():
-            beyond = (np.float32(a) * inside[0] + np.float32(b) * inside[1] - np.float32(c)) * np.float32(factor / np.hypot(a, b))
-            here = np.where(corner.lines[name][at], np.clip(beyond + np.float32(0.5), 0, 1), 0)
-            more = here > share
-            share[more], other[more] = here[more], corner.takes[at][more]
-        # The next corner of the picture turned by 90 degrees against the clock: x is what y was.
-        inside = [inside[1], 1 - inside[0]]
+        lines = corner.lines.reshape(-1)[own]
+        at = np.nonzero(lines)
+        # The picture is turned by 90 degrees against the clock each time: x is what y was.
+        within = (right[at[1]], down[at[0]])
+        for _ in range(turns):
+            within = within[1], 1 - within[0]
+        here = np.zeros(at[0].size, np.float32)
+        for bit, (a, b, c) in enumerate(LINES):
+            beyond = (np.float32(a) * within[0] + np.float32(b) * within[1] - np.float32(c)) * np.float32(factor / np.hypot(a, b))
+            there = np.clip(beyond + np.float32(0.5), 0, 1)
+            np.maximum(here, there, out=here, where=(lines[at] >> bit & 1) > 0)
+        more = here > share[at]
+        at = at[0][more], at[1][more]
+        share[at], other[at] = here[more], corner.takes.reshape(-1)[own[at]]
     flat = pixels.reshape(-1, pixels.shape[2])
-    return _mixed(flat[numbers[at]], flat[other], share[..., None])
+    answer: Tile = flat[own]
+    at = np.nonzero(share)
+    answer[at] = _mixed(answer[at], flat[other[at]], share[at][:, None])
+    return answer
 
 
-def _mixed(own: Tile, other: Tile, share: Plane) -> Tile:
-    """``own`` with ``share`` of ``other`` in it; with alpha, colours weigh as much as can be seen of them."""
-    if own.shape[2] in (1, 3):
+def _mixed(own: Plane, other: Plane, share: Plane) -> Plane:
+    """``own`` ``(n, c)`` with ``share`` of ``other`` in it; with alpha, colours weigh as much as can be seen of them."""
+    if own.shape[1] in (1, 3):
         return own + (other - own) * share
-    alpha = own[..., -1:] + (other[..., -1:] - own[..., -1:]) * share
+    alpha = own[:, -1:] + (other[..., -1:] - own[..., -1:]) * share
     seen = own[..., :-1] * own[..., -1:] * (1 - share) + other[..., :-1] * other[..., -1:] * share
     colour = np.where((share == 0) | (alpha == 0), own[..., :-1], seen / np.maximum(alpha, np.float32(1e-6)))
-    return np.concatenate([colour, alpha], axis=2)
+    return np.concatenate([colour, alpha], axis=1)
 
 
 def _corner(pixels: Tile, numbers: NDArray[np.int64], turns: int) -> _Corner:
@@ -82,13 +91,14 @@ def _corner(pixels: Tile, numbers: NDArray[np.int64], turns: int) -> _Corner:
     bands = turned.shape[2]
     colours = bands - (bands in (2, 4))
     seen = turned[..., :colours] * turned[..., colours:] if colours < bands else turned
-    seen = np.ascontiguousarray(np.concatenate([seen @ TO_YCC if colours == 3 else seen, turned[..., colours:]], axis=2))
-    around = np.pad(seen, ((2, 2), (2, 2), (0, 0)), mode="edge")
+    # Planes, as sums along a short last axis are slow.
+    planes = np.concatenate([seen @ TO_YCC if colours == 3 else seen, turned[..., colours:]], axis=2).transpose(2, 0, 1)
+    around = np.ascontiguousarray(np.pad(planes, ((0, 0), (2, 2), (2, 2)), mode="edge"))
 
-    def pixel(right: int, down: int) -> Tile:
-        return around[2 + down : 2 + down + seen.shape[0], 2 + right : 2 + right + seen.shape[1]]
+    def pixel(right: int, down: int) -> Plane:
+        return around[:, 2 + down : 2 + down + planes.shape[1], 2 + right : 2 + right + planes.shape[2]]
 
-    b, c, d, e, f, f4 = pixel(0, -1), pixel(1, -1), pixel(-1, 0), seen, pixel(1, 0), pixel(2, 0)
+    b, c, d, e, f, f4 = pixel(0, -1), pixel(1, -1), pixel(-1, 0), pixel(0, 0), pixel(1, 0), pixel(2, 0)
     g, h, i, i4, h5, i5 = pixel(-1, 1), pixel(0, 1), pixel(1, 1), pixel(2, 1), pixel(0, 2), pixel(1, 2)
     along = _gap(e, c) + _gap(e, g) + _gap(i, f4) + _gap(i, h5) + 4 * _gap(f, h)
     across = _gap(h, d) + _gap(h, i5) + _gap(f, i4) + _gap(f, b) + 4 * _gap(e, i)
@@ -98,21 +108,23 @@ def _corner(pixels: Tile, numbers: NDArray[np.int64], turns: int) -> _Corner:
     steep = cut & (slope_flat >= 2 * slope_steep) & ~_same(e, c) & ~_same(b, c)
     beside = np.pad(np.rot90(numbers, turns), ((0, 1), (0, 1)), mode="edge")
     takes = np.where(_gap(e, f) <= _gap(e, h), beside[:-1, 1:], beside[1:, :-1])
-    lines = {"diagonal": cut, "flat": flat, "steep": steep}
-    return _Corner({name: np.rot90(mask, -turns) for name, mask in lines.items()}, np.rot90(takes, -turns))
+    lines = (cut + 2 * flat + 4 * steep).astype(np.uint8)
+    return _Corner(np.rot90(lines, -turns), np.rot90(takes, -turns))
 
 
-def _may_be_cut(b: Tile, c: Tile, d: Tile, e: Tile, f: Tile, f4: Tile, g: Tile, h: Tile, i: Tile, i4: Tile, h5: Tile, i5: Tile) -> Mask:
+def _may_be_cut(
+    b: Plane, c: Plane, d: Plane, e: Plane, f: Plane, f4: Plane, g: Plane, h: Plane, i: Plane, i4: Plane, h5: Plane, i5: Plane
+) -> Mask:
     """Whether E's corner is one of an outline, and not of a right angle that is meant."""
     rounded = (~_same(f, b) & ~_same(f, c)) | (~_same(h, d) & ~_same(h, g))
     line = _same(e, i) & ((~_same(f, f4) & ~_same(f, i4)) | (~_same(h, h5) & ~_same(h, i5)))
     return ~_same(e, f) & ~_same(e, h) & (rounded | line | _same(e, g) | _same(e, c))
 
 
-def _gap(one: Tile, other: Tile) -> Plane:
-    gap: Plane = np.abs(one - other).sum(axis=2, dtype=np.float32)
+def _gap(one: Plane, other: Plane) -> Plane:
+    gap: Plane = np.abs(one - other).sum(axis=0)
     return gap
 
 
-def _same(one: Tile, other: Tile) -> Mask:
+def _same(one: Plane, other: Plane) -> Mask:
     return _gap(one, other) < SAME

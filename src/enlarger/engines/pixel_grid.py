@@ -31,6 +31,9 @@ OFF = 0.06
 """Energy between the lines of the lattice, as a share of that on them, up to which it is a lattice. Of sprites that went through
 JPEG at quality 90 it is 0.002 to 0.03, of photographs 0.6 and more, of photographs with JPEG blocks (quality 10) 0.2 and more."""
 
+RIVAL = 5
+"""Times :data:`OFF` that the strongest line between those of the lattice may have."""
+
 TOO_ODD = math.log(1e5)
 """Odds against chance that it takes, as a logarithm."""
 
@@ -199,8 +202,10 @@ def _lattice(steps: NDArray[np.float64], most: float) -> _Lattice | None:
         sums = np.bincount(numbers % block, steps, block)
         counts = np.maximum(1, np.bincount(numbers[1:] % block, minlength=block))
         phase = int((sums / counts).argmax())
-        on, off = sums[phase] / counts[phase], np.delete(sums, phase).sum() / max(1, size - counts[phase])
-        if on <= 0 or off > most * on:
+        means = sums / counts
+        on, off = means[phase], np.delete(sums, phase).sum() / max(1, size - counts[phase])
+        # Of a lattice twice too coarse, all energy off it lies on lines too.
+        if on <= 0 or off > most * on or np.delete(means, phase).max() > RIVAL * most * on:
             continue
         lines = steps[phase::block] if phase else steps[block::block]
         strong = int((lines > max(off * 4, on * 0.01)).sum())
