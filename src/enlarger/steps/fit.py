@@ -10,7 +10,6 @@ from enlarger.canvas import Canvas
 from enlarger.codecs.vips import rows_of, vips_of
 from enlarger.image import Box, Samples
 
-
 MOST = 1.02
 """By how much samples are stretched at most where they are delivered: more is a mistake of whoever planned it."""
 
