@@ -105,6 +105,10 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.engines.contract", ("NOUNS", "FIND")),
     ("enlarger.engines.remote.http", ("NOUNS",)),
     ("enlarger.engines.remote.*", ("NOUNS", "ENGINE", "enlarger.engines.weights", "enlarger.engines.remote.http")),
+    (
+        "enlarger.engines.pixelart",
+        ("NOUNS", "ENGINE", *(f"enlarger.engines.{part}" for part in ("weights", "pixel_edges", "pixel_grid"))),
+    ),
     ("enlarger.engines.*", ("NOUNS", "ENGINE", "enlarger.engines.weights")),
     ("enlarger.sandbox", ("NOUNS", "FILES", "enlarger.steps.decode", "enlarger.sandbox_child")),
     ("enlarger.sandbox_child", ("NOUNS", "FILES", "enlarger.steps.decode")),

@@ -53,7 +53,8 @@ class ModelSpec(BaseModel):
     the net: smaller or uneven tiles are padded by reflection and cropped, never resampled. A tile of ``n`` source pixels needs
     about ``memory_fixed + n * memory_per_pixel`` bytes (process included) and ``n * cost`` seconds on one AVX-512 core of a
     server; other machines differ, so ``cost`` ranks models and gives a first guess of the time. For models of scale 0 ``n``
-    counts pixels of the result.
+    counts pixels of the result. ``exact``: the answer is what is wanted, pixel for pixel: it is delivered as it is, with no colour lock,
+    and dials that would change it are refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,6 +72,7 @@ class ModelSpec(BaseModel):
     memory_fixed: int = 0
     memory_per_pixel: int = 0
     cost: float = 0.0
+    exact: bool = False
     files: tuple[WeightFile, ...] = ()
     package: str = ""
     extra: str = Field(default="", description="The extra of Enlarger that installs the package; empty if it always is.")

@@ -65,14 +65,20 @@ class Axis:
         return int(self.phase > 0)
 
     def under(self, begin: int, end: int, result: int, fine: int = 1) -> NDArray[np.int64]:
-        """The block, each cut in ``fine``, under the centres of pixels ``[begin, end)`` of a result of ``result`` pixels; exact."""
-        centres = 2 * np.arange(begin, end, dtype=np.int64) + 1
-        return (centres * self.length - 2 * result * self.phase) * fine // (2 * result * self.block) + self.before * fine
+        """The block, each cut in ``fine``, under the centres of pixels ``[begin, end)`` of a result of ``result`` pixels; exact.
 
-    def places(self, begin: int, end: int, result: int) -> NDArray[np.float64]:
-        """The same centres in blocks: 0.5 is the middle of the first one."""
-        centres = 2 * np.arange(begin, end, dtype=np.int64) + 1
-        return (centres * self.length - 2 * result * self.phase) / (2 * result * self.block) + self.before
+        Centres on a line, as every second one is at a scale of 2.5, go to either side by turns: else the picture would move.
+        """
+        x = np.arange(begin, end, dtype=np.int64)
+        over, unit = ((2 * x + 1) * self.length - 2 * result * self.phase) * fine, 2 * result * self.block
+        period = unit // math.gcd(2 * self.length * fine, unit)
+        return over // unit - ((over % unit == 0) & (x // period % 2 == 1)) + self.before * fine
+
+    def covered(self, begin: int, end: int, result: int, fine: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where pixels ``[begin, end)`` of the result begin and end, in blocks cut in ``fine``, within those that there are."""
+        lines = np.arange(begin, end + 1, dtype=np.int64)
+        places = (lines * self.length - result * self.phase) * fine / (result * self.block) + self.before * fine
+        return places[:-1], places[1:]
 
 
 def true_grid(samples: Samples) -> tuple[int, int, int, int] | None:

@@ -153,11 +153,47 @@ def _corners(source: _Source, size: tuple[int, int], box: Box) -> Tile:
 
 
 def _outlines(source: _Source, size: tuple[int, int], box: Box) -> Tile:
-    """``edges``: ``box`` of the result."""
+    """``edges``: ``box`` of the result. Drawn at the next whole scale, where no line between pixels is cut, and averaged from there."""
     crop, left, top = source.around(box, size)
-    x = source.across.places(box.x, box.right, size[0]) - left
-    y = source.down.places(box.y, box.bottom, size[1]) - top
-    return pixel_edges.drawn(to_float(crop), x, y, min(source.factors(size)))
+    fine_x, fine_y = (max(1, math.ceil(factor - 1e-9)) for factor in source.factors(size))
+    across = source.across.covered(box.x, box.right, size[0], fine_x)
+    down = source.down.covered(box.y, box.bottom, size[1], fine_y)
+    (x, columns), (y, rows) = _spanned(*across), _spanned(*down)
+    centres = (x + 0.5) / fine_x - left, (y + 0.5) / fine_y - top
+    fine = pixel_edges.drawn(to_float(crop), *centres, min(fine_x, fine_y))
+    if all(np.array_equal(edges[1] - edges[0], np.ones(edges[0].size)) for edges in (across, down)):
+        return fine
+    alpha = fine[..., -1:] if fine.shape[2] in (2, 4) else None
+    if alpha is None or bool((alpha == 1).all()):
+        return _averaged(_averaged(fine, *rows), *columns, axis=1)
+    seen = _averaged(_averaged(np.concatenate([fine[..., :-1] * alpha, fine], axis=2), *rows), *columns, axis=1)
+    colours = fine.shape[2] - 1
+    visible = seen[..., -1:] > 1 / 1024
+    colour = np.where(visible, seen[..., :colours] / np.where(visible, seen[..., -1:], 1), seen[..., colours:-1])
+    return np.concatenate([np.clip(colour, 0, 1), seen[..., -1:]], axis=2)
+
+
+Edges = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def _spanned(begin: NDArray[np.float64], end: NDArray[np.float64]) -> tuple[NDArray[np.float64], Edges]:
+    """The pixels that lie between the first of ``begin`` and the last of ``end``, and both counted from the first of them."""
+    first = math.floor(begin[0] + 1e-9)
+    return np.arange(first, math.ceil(end[-1] - 1e-9), dtype=np.float64), (begin - first, end - first)
+
+
+def _averaged(values: Tile, begin: NDArray[np.float64], end: NDArray[np.float64], axis: int = 0) -> Tile:
+    """Means of ``values`` from ``begin`` to ``end`` along ``axis``, by differences of their integral."""
+    moved = np.moveaxis(values, axis, 0)
+    whole = np.concatenate([np.zeros_like(moved[:1], np.float64), np.cumsum(moved, axis=0, dtype=np.float64)])
+
+    def integral(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        full = np.clip(np.floor(at).astype(np.int64), 0, len(moved) - 1)
+        part: NDArray[np.float64] = whole[full] + moved[full] * (at - full)[:, None, None]
+        return part
+
+    means = (integral(end) - integral(begin)) / (end - begin)[:, None, None]
+    return np.moveaxis(means, 0, axis).astype(np.float32)
 
 
 def _brought_back(samples: Samples, grid: str | int) -> _Source:

@@ -110,7 +110,11 @@ def with_native(stages: Sequence[Stage], options: Options) -> tuple[Stage, ...]:
     """
     if not stages:
         return ()
-    can = [native_dials(find(s.engine).spec, next(m for m in find(s.engine).models() if m.id == s.model)) for s in stages]
+    can = [native_dials(find(s.engine).spec, _model_of(s)) for s in stages]
+    changed = {"resemblance": options.resemblance > 50, "detail": options.detail != 50, "texture": options.texture > 50}
+    if _model_of(stages[-1]).exact and any(changed.values()):
+        name = next(n for n, asked in changed.items() if asked)
+        raise UsageError(f"not supported by {stages[-1].model}", hint="its pixels are exact; drop it", subject=f"--{name}")
     hints = {"creativity": "only generative engines invent; drop it", "denoise": REPAIRING, "deblock": REPAIRING}
     repairs: dict[str, int | Literal["auto"]] = {}
     everywhere: dict[str, int | Literal["auto"]] = {}
@@ -140,8 +144,14 @@ def with_strengths(planned: Plan, damage: Damage) -> Plan:
     return planned.model_copy(update={"stages": tuple(stages)})
 
 
+def _model_of(stage: Stage) -> ModelSpec:
+    return next(m for m in find(stage.engine).models() if m.id == stage.model)
+
+
 def dials_of(options: Options, stages: Sequence[Stage]) -> Dials:
     """The dials that are left to be carried out on the answers of ``stages``."""
+    if stages and _model_of(stages[-1]).exact:
+        return Dials(resemblance=0)
     detail = 50 if stages and "detail" in stages[-1].native else options.detail
     return Dials(options.resemblance, detail, options.texture, options.seed)
 
