@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import shlex
+import time
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,7 @@ from enlarger.report import Plan, Report, Reproduce, Tiles, Warning_
 from enlarger.result import on_the_whole
 from enlarger.steps import plan
 from enlarger.steps.enlarge import Tally
+from enlarger.steps.triage import triage
 
 
 def job_key(job: Job) -> str:
@@ -48,6 +50,9 @@ def report_of(job: Job, tally: Tally, fidelity: Fidelity | None) -> Report:
     """What was done, before there is a file."""
     picture, planned, options, watch, work = job.picture, job.planned, job.options, job.watch, job.work
     source = planned.source.model_copy(update={"sha256": picture.sha256})
+    started = time.perf_counter()
+    seen = triage(picture, job.damage).model_dump(mode="json", exclude={"path"})
+    watch.add("triage", time.perf_counter() - started)
     watch.total()
     notices = [*picture.notices, *job.notices]
     if work is not None and work.changed:
@@ -67,6 +72,7 @@ def report_of(job: Job, tally: Tally, fidelity: Fidelity | None) -> Report:
             split=tally.split,
             fallback=tally.fallback,
         ),
+        triage=seen,
         fidelity=on_the_whole(fidelity, planned.geometry),
         between=tuple(job.between),
         warnings=tuple(Warning_(code=n.code, message=n.message) for n in notices),

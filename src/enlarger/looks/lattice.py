@@ -12,7 +12,7 @@ from enlarger.looks.sample import Crop
 LARGEST = 64
 """Side of a block that is looked for at most."""
 
-TOLERANCES = (0, 24)
+TOLERANCES = (0, 24, 48, 72)
 """Differences (of 255) that do not count as a change: none, or what JPEG makes of plain blocks."""
 
 KEPT = 0.985

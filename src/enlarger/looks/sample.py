@@ -87,7 +87,8 @@ def sample(picture: Image) -> Sample:
     samples = picture.samples
     height, width = samples.shape[:2]
     step = max(1, max(height, width) // SPARSE)
-    colours, alpha = _split(samples[step // 2 :: step, step // 2 :: step], picture)
+    down, across = (min(step, n) // 2 for n in (height, width))
+    colours, alpha = _split(samples[down::step, across::step], picture)
     under = _ground(colours, alpha)
     crops = [_crop(samples, picture, x, y, w, h, under) for x, y, w, h in _places(width, height, colours, alpha, step)]
     return Sample(width, height, picture.channels == 1, tuple(crops), _laid(colours, alpha, under), alpha, step)

@@ -24,7 +24,7 @@ RECIPES: dict[Kind, tuple[str, str, str]] = {
     "photo": ("photo", "ncnn", "enlarger-photo-x4"),
     "illustration": ("art", "ncnn", "realesrgan-x4plus-anime"),
     "line-art": ("art", "ncnn", "realesrgan-x4plus-anime"),
-    "pixel-art": ("pixel-art", "resample", "nearest"),
+    "pixel-art": ("pixel-art", "pixelart", "blocks"),
     "document": ("document", "ncnn", "enlarger-photo-x4"),
     "unknown": ("photo", "ncnn", "enlarger-photo-x4"),
 }

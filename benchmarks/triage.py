@@ -1,0 +1,286 @@
+"""Triage against truth: kinds on pictures whose kind is known, damage at known levels, and the time it takes.
+
+``python benchmarks/triage.py --cache FOLDER --photos FOLDER --held-photos FOLDER [--fit] [--write]``
+
+Pictures are fetched and drawn by triage_pictures.py (Debian's and npm's own tools, Chromium) into the cache; photographs are
+folders of sharp ones that you have: those for tuning and those held out must not share a source. ``--fit`` makes
+``looks/kinds.json`` anew from the side for tuning; ``--write`` puts the tables into docs/triage.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFilter
+import PIL.ImageFont
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parent))
+import triage_drawn as drawn
+import triage_pictures as pictures
+
+from enlarger.image import Image
+from enlarger.looks import lattice, lettering
+from enlarger.looks.features import NAMES, features
+from enlarger.looks.kind import SURE, Model, model
+from enlarger.looks.sample import sample
+from enlarger.steps.decode import decode
+from enlarger.steps.triage import measure, noise, triage
+
+ROOT = Path(__file__).parents[1]
+COEFFICIENTS = ROOT / "src/enlarger/looks/kinds.json"
+PAGE = ROOT / "docs/triage.md"
+KINDS = ("photo", "illustration", "pixel-art", "document", "line-art")
+RIDGE, STEPS, RATE = 1e-3, 3000, 0.05
+PHOTOS_FIRST = 2.0
+"""How much commoner photographs are among what people bring than each other kind: a drawing must look that much more like one."""
+
+
+def shown(path: Path) -> NDArray[np.float64]:
+    picture = decode(path)
+    looked = sample(picture)
+    grain = noise(picture.samples[..., 0 if picture.channels == 1 else 1])
+    return features(looked, grain, lattice.lattice(looked.crops), lettering.lettering(looked.crops))
+
+
+def fit(values: NDArray[np.float64], kinds: NDArray[np.int64]) -> Model:
+    """Multinomial logistic regression with a ridge, every kind weighing the same, by Adam."""
+    mean, deviation = values.mean(0), values.std(0) + 1e-3
+    scaled = np.c_[np.clip((values - mean) / deviation, -4, 4), np.ones(len(values))]
+    share = (1 / np.bincount(kinds, minlength=len(KINDS)))[kinds]
+    share /= share.sum()
+    truth, weights = np.eye(len(KINDS))[kinds], np.zeros((scaled.shape[1], len(KINDS)))
+    first, second = np.zeros_like(weights), np.zeros_like(weights)
+    for i in range(1, STEPS + 1):
+        scores = scaled @ weights
+        chances = np.exp(scores - scores.max(1, keepdims=True))
+        chances /= chances.sum(1, keepdims=True)
+        slope = scaled.T @ ((chances - truth) * share[:, None])
+        slope[:-1] += RIDGE * weights[:-1]
+        first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+        weights -= RATE * (first / (1 - 0.9**i)) / (np.sqrt(second / (1 - 0.999**i)) + 1e-9)
+    weights[-1, 0] += np.log(PHOTOS_FIRST)
+    return Model(KINDS, mean, deviation, weights)  # type: ignore[arg-type]
+
+
+def save(fitted: Model) -> None:
+    rows = [
+        {"name": name, "mean": round(m, 5), "deviation": round(d, 5), "weights": [round(v, 4) for v in w]}
+        for name, m, d, w in zip(NAMES, fitted.mean.tolist(), fitted.deviation.tolist(), fitted.weights[:-1].tolist(), strict=True)
+    ]
+    told = {
+        "about": "What each feature, in deviations from its mean, adds to the score of each kind. Made by benchmarks/triage.py --fit.",
+        "kinds": KINDS,
+        "start": [round(v, 4) for v in fitted.weights[-1].tolist()],
+        "features": rows,
+    }
+    lines = json.dumps(told, indent=1).replace("\n   ", " ").replace("\n  ]", " ]").replace("\n  }", " }")
+    COEFFICIENTS.write_text(lines + "\n", "utf-8")
+
+
+def confusion(paths: list[Path], values: NDArray[np.float64], fitted: Model) -> tuple[str, float]:
+    """A table in Markdown of the held side, and the share that is right; errors go to stderr."""
+    counts, right = np.zeros((len(KINDS), len(KINDS) + 1), int), 0
+    for path, row in zip(paths, values, strict=True):
+        chances = fitted.probabilities(row)
+        best = int(chances.argmax())
+        known = KINDS.index(path.parent.name)
+        counts[known, best if chances[best] >= SURE else len(KINDS)] += 1
+        right += best == known and chances[best] >= SURE
+        if best != known:
+            sys.stderr.write(f"{path.parent.name}/{path.name} looks like {KINDS[best]} ({chances[best]:.2f})\n")
+    head = "| is \\ said | " + " | ".join([*KINDS, "unknown"]) + " | right |\n|" + "---|" * (len(KINDS) + 3) + "\n"
+    rows = (
+        f"| {kind} | {' | '.join(map(str, row))} | {row[i] / row.sum():.0%} |"
+        for i, (kind, row) in enumerate(zip(KINDS, counts, strict=True))
+    )
+    return head + "\n".join(rows), right / len(paths)
+
+
+# --- damage at known levels -----------------------------------------------------------------------------------------------
+
+
+def bases(folder: Path, count: int = 8) -> list[PIL.Image.Image]:
+    """Sharp, clean photographs: reduced by two, so that neither noise nor compression is left of them; 800 x 640 of each."""
+    paths = [p for p in sorted(folder.iterdir()) if p.suffix in (".webp", ".png", ".jpg") and pictures.photographed(p)]
+    found = []
+    for path in paths[:: max(1, len(paths) // count)][:count]:
+        with PIL.Image.open(path) as opened:
+            whole = opened.convert("RGB")
+        found.append(whole.resize((whole.width // 2, whole.height // 2), PIL.Image.Resampling.LANCZOS).crop((0, 0, 800, 640)))
+    return found
+
+
+def jpeg(picture: PIL.Image.Image, quality: int) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def noisy(picture: PIL.Image.Image, sigma: float) -> PIL.Image.Image:
+    values = np.asarray(picture, np.float32) + np.random.default_rng(1).normal(0, sigma, (picture.height, picture.width, 3))
+    return PIL.Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+
+
+def once_jpeg(picture: PIL.Image.Image, quality: int, i: int) -> Image:
+    """A JPEG that was decoded, cut anywhere, and came as something else."""
+    opened = PIL.Image.open(io.BytesIO(jpeg(picture, quality)))
+    return decode(np.asarray(opened.crop((i * 3 % 8, i * 5 % 8, opened.width, opened.height))))
+
+
+def enlarged(picture: PIL.Image.Image, factor: float, kernel: PIL.Image.Resampling, quality: int | None) -> Image:
+    part = picture.crop((0, 0, 500, 400))
+    part = part.resize((round(500 * factor), round(400 * factor)), kernel)
+    return decode(np.asarray(part)) if quality is None else decode(jpeg(part, quality))
+
+
+def levels(found: list[float | None]) -> str:
+    """Median, and what the middle 80 % lie between."""
+    known = [value for value in found if value is not None]
+    if not known:
+        return "nothing said"
+    low, middle, high = np.percentile(known, (10, 50, 90))
+    missed = f", {len(found) - len(known)} of {len(found)} not told" if len(known) < len(found) else ""
+    return f"{middle:.3g} ({low:.3g} to {high:.3g}{missed})"
+
+
+def damages(sharp: list[PIL.Image.Image]) -> str:
+    """The tables of blur, noise, JPEG and enlargement."""
+
+    def said(makes: Callable[[PIL.Image.Image, int], Image], what: Callable[[Any], float | None]) -> str:
+        return levels([what(measure(makes(p, i))[0]) for i, p in enumerate(sharp)])
+
+    lines = ["| Gaussian blur, px | `blur` | under noise of 4/255 |", "|---|---|---|"]
+    for sigma in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0):
+        soft = PIL.ImageFilter.GaussianBlur(sigma)
+        plain = said(lambda p, i, f=soft: decode(np.asarray(p.filter(f))), lambda m: m.blur)
+        lines.append(f"| {sigma:g} | {plain} | {said(lambda p, i, f=soft: decode(np.asarray(noisy(p.filter(f), 4))), lambda m: m.blur)} |")
+    lines += ["", "| white noise, of 255 | `noise` x 255 |", "|---|---|"]
+    for sigma in (0.0, 2.0, 5.0, 10.0, 20.0):
+        lines.append(f"| {sigma:g} | {said(lambda p, i, s=sigma: decode(np.asarray(noisy(p, s))), lambda m: m.noise * 255)} |")
+    lines += [
+        "",
+        "| JPEG quality | from the tables | by content, saved as PNG | `damage` of blocks | grid found |",
+        "|---|---|---|---|---|",
+    ]
+    for quality in (20, 30, 50, 70, 80, 90, 95):
+        direct = said(lambda p, i, q=quality: decode(jpeg(p, q)), lambda m: m.jpeg.quality)
+        seen = [measure(once_jpeg(p, quality, i))[0].jpeg for i, p in enumerate(sharp)]
+        right = sum(one.grid == (-(i * 3) % 8, -(i * 5) % 8) for i, one in enumerate(seen))
+        lines.append(
+            f"| {quality} | {direct} | {levels([s.quality for s in seen])} | {levels([s.damage for s in seen])} | {right} of {len(seen)} |"
+        )
+    none = [measure(decode(np.asarray(p)))[0].jpeg.quality for p in sharp]
+    lines += [f"| none | | {levels(none)} | | |"]
+    lines += ["", "| enlarged before by | kernel | `oversize` | then JPEG 85 |", "|---|---|---|---|"]
+    for name in ("BILINEAR", "BICUBIC", "LANCZOS"):
+        kernel = PIL.Image.Resampling[name]
+        for factor in (1.0, 1.5, 2.0, 3.0, 4.0):
+            clean, after = (said(lambda p, i, f=factor, k=kernel, q=q: enlarged(p, f, k, q), lambda m: m.oversize) for q in (None, 85))
+            lines.append(f"| {factor:g} | {name.lower()} | {clean} | {after} |")
+    return "\n".join(lines)
+
+
+def letters() -> str:
+    """x-heights of Pillow's own drawing against what triage says."""
+    lines = ["| x-height of the font, px | `text.x_height`, over fonts |", "|---|---|"]
+    for height in (5, 6, 8, 10, 14, 20, 30):
+        found = []
+        for name in drawn.FONTS:
+            size = next(s for s in range(4, 90) if x_height(name, s) >= height)
+            found.append(measure(decode(page(name, size)))[0].text.x_height)
+        lines.append(f"| {height} | {levels(found)} |")
+    return "\n".join(lines)
+
+
+def x_height(name: str, size: int) -> int:
+    _, top, _, bottom = PIL.ImageFont.truetype(f"{name}.ttf", size).getbbox("x")
+    return int(bottom - top)
+
+
+def page(name: str, size: int) -> NDArray[np.uint8]:
+    sheet = PIL.Image.new("L", (900, 900), 255)
+    draw, font = PIL.ImageDraw.Draw(sheet), PIL.ImageFont.truetype(f"{name}.ttf", size)
+    for i, y in enumerate(range(30, 850, round(1.5 * size))):
+        draw.text((30, y), " ".join(drawn.WORDS[i * 20 :][:60]), 0, font)
+    return np.asarray(sheet)
+
+
+def pixel_blocks(paths: list[Path]) -> str:
+    """Sprites enlarged by whole blocks and cut anywhere: how many are told rightly, with phase."""
+    lines = ["| block | right, with phase | said to be 1 | not told |", "|---|---|---|---|"]
+    for side in (1, 2, 3, 4, 6, 8):
+        right = one = silent = 0
+        for i, path in enumerate(paths):
+            with PIL.Image.open(path) as opened:
+                sprite = opened.convert("RGBA").crop((0, 0, 48, 48))
+            big = sprite.resize((48 * side, 48 * side), PIL.Image.Resampling.NEAREST).crop((i % side, i * 3 % side, 48 * side, 48 * side))
+            said = measure(decode(np.asarray(big)))[0].pixel_grid
+            truth = (side, side, -i % side, -i * 3 % side)
+            right += said is not None and (said.width, said.height, said.x, said.y) == truth
+            one += said is not None and said.width == 1 and side > 1
+            silent += said is None
+        lines.append(f"| {side} | {right} of {len(paths)} | {one} | {silent} |")
+    return "\n".join(lines)
+
+
+def seconds(folder: Path) -> str:
+    """Of triage alone, decoding excluded, for 4 MP."""
+    with PIL.Image.open(next(p for p in sorted(folder.iterdir()) if pictures.photographed(p))) as opened:
+        picture = decode(np.asarray(opened.convert("RGB").resize((2448, 1634))))
+    spent = []
+    for _ in range(7):
+        start = time.perf_counter()
+        triage(picture)
+        spent.append(time.perf_counter() - start)
+    return f"{statistics.median(spent):.2f} s ({min(spent):.2f} to {max(spent):.2f}) for {picture.width}x{picture.height}, decoding excluded, two cores"
+
+
+def tables(args: argparse.Namespace, paths: list[Path], values: NDArray[np.float64]) -> Iterator[tuple[str, str]]:
+    """Name and Markdown of each table."""
+    held = [i for i, path in enumerate(paths) if "held" in path.parts]
+    table, right = confusion([paths[i] for i in held], values[held], model())
+    yield "kinds", f"{table}\n\n{right:.1%} of {len(held)} are right.\n"
+    sprites = [p for p in paths if p.name.startswith(("minetest", "units"))][:60]
+    yield "damage", damages(bases(args.held_photos[0]))
+    yield "letters", letters()
+    yield "grid", pixel_blocks(sprites)
+    yield "time", seconds(args.held_photos[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--photos", type=Path, action="append", required=True)
+    parser.add_argument("--held-photos", type=Path, action="append", required=True)
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    paths = pictures.make(args.cache, args.photos, args.held_photos)
+    values = np.array([shown(path) for path in paths])
+    if args.fit:
+        tune = [i for i, path in enumerate(paths) if "tune" in path.parts]
+        save(fit(values[tune], np.array([KINDS.index(paths[i].parent.name) for i in tune])))
+        model.cache_clear()
+    text = PAGE.read_text("utf-8") if args.write else ""
+    for name, table in tables(args, paths, values):
+        print(f"{name}\n{table}\n")
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        if args.write:
+            text = text[: text.index(begin) + len(begin)] + table + "\n" + text[text.index(end) :]
+            PAGE.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
