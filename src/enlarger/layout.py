@@ -97,9 +97,11 @@ class _Layout:
         if self.fit == "crop":
             return self._geometry(self._cut(inner[0] / inner[1]), inner, frame)
         picture = self._fitted(inner)
-        return self._geometry(
-            (0, 0, *self.source), picture, frame if self.fit == "pad" else (picture[0] + 2 * across, picture[1] + 2 * down)
-        )
+        if self.fit != "pad":
+            # Of the side that fits exactly the file is exactly the frame; of the other the padding is the same share.
+            around = self._with_padding(*picture)
+            frame = (frame[0] if picture[0] == inner[0] else around[0], frame[1] if picture[1] == inner[1] else around[1])
+        return self._geometry((0, 0, *self.source), picture, frame)
 
     def _default_fit(self) -> Literal["crop", "bounds"]:
         """``bounds`` in a frame. To an aspect of another shape there are two ways, of which nobody but the caller knows the right one."""

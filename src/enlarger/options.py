@@ -43,7 +43,7 @@ def parse_bytes(value: Any) -> Any:
     if unit in ("k", "m", "g", "t"):
         unit += "b"
     if match is None or unit not in SIZE_UNITS:
-        raise ValueError(f"{value!r} is not an amount of memory; write 2GB or 500MB")
+        raise ValueError(f"{value!r} is not an amount of bytes; write 2GB, 500MB or 80kB")
     return int(float(match[1]) * SIZE_UNITS[unit])
 
 
@@ -82,7 +82,9 @@ class Options(BaseModel):
         None,
         description="Colour around the picture and behind what is transparent: #RRGGBB, white, black or transparent (the source's way).",
     )
-    stages: Literal["auto", "1", "2", "3"] = Field("auto", description="Passes to enlarge in; auto takes one up to 4x, two up to 16x.")
+    stages: Literal["auto", "gentle", "1", "2", "3"] = Field(
+        "auto", description="Passes to enlarge in; auto takes one up to 4x, two up to 16x, gentle steps of 2x."
+    )
     engine: str = Field("auto", description="Who enlarges: auto, or a name from `enlarger engines`.")
     model: str = Field("auto", description="Which weights or kernel: auto, or an id from `enlarger models`.")
     device: str = Field("auto", description="Where to compute: cpu, gpu, gpu:N, or auto (a real GPU when there is one).")
@@ -93,6 +95,13 @@ class Options(BaseModel):
         None, description="jpeg, png, webp, tiff, avif or dz (DeepZoom); by default by the output's name or the source."
     )
     quality: int | None = Field(None, ge=1, le=100, description="Quality of JPEG, WebP (100: lossless), AVIF and DeepZoom tiles, 1 to 100.")
+    max_size: Annotated[int | None, BeforeValidator(parse_bytes)] = Field(
+        None, ge=100, description="Most that the file may weigh, as 500kB: the highest quality that fits."
+    )
+    strip: Literal["private", "all"] | None = Field(
+        None, description="Metadata that stays out: private (place, names, serial numbers, notes, previews), or all but profile and dpi."
+    )
+    srgb: bool = Field(False, description="Convert to sRGB by the source's profile, for the web.")
     allow_truncated: bool = Field(False, description="Take what decodes of a truncated source and say how much is missing.")
     sandbox: bool = Field(False, description="Decode in a process of its own, limited to 20 s and 1 GB: for pictures from strangers.")
     resemblance: int = Field(50, ge=0, le=100, description="Closeness to the source: 0 the raw answer, 50 locked to it, 100 closest.")
@@ -101,11 +110,13 @@ class Options(BaseModel):
     creativity: int | None = Field(None, ge=0, le=100, description="How much a generative engine may invent; others refuse it.")
     denoise: Strength = Field(None, description="How strong the noise is that is taken off: 0 to 100, or auto, as the source has it.")
     deblock: Strength = Field(None, description="How strong the JPEG damage is that is taken off: 0 to 100, or auto.")
+    sharpen: int = Field(0, ge=0, le=100, description="Sharpen the finished picture, within what is there around each place.")
+    grain: int = Field(0, ge=0, le=100, description="Film grain over the finished picture; white and black stay.")
     style: Literal["faithful", "natural", "crisp"] | None = Field(
         None, description="A word for the dials: faithful (closest, four passes), natural (texture 75), crisp (detail 75)."
     )
     self_ensemble: bool = Field(False, description="Mean of four passes over turned and inverted tiles: truer, four times as long.")
-    seed: int = Field(0, ge=0, lt=2**63, description="Of everything random: the grain of texture.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Of everything random: grain, and where a fill is looked for.")
     skip_flat: bool = Field(True, description="Resample flat areas instead of running the net on them, where the colours are locked.")
     verify: Literal["off", "quick", "full"] = Field("quick", description="Measure the result against the source: off, quick or full.")
     on_doubt: Literal["warn", "repair", "stop"] = Field(
@@ -195,6 +206,8 @@ class Options(BaseModel):
                     object.__setattr__(self, name, value)
         if self.on_doubt != "warn" and self.verify == "off":
             raise UsageError(f"{self.on_doubt} needs verify", hint="drop --verify off", subject="--on-doubt")
+        if self.max_size is not None and self.quality is not None:
+            raise UsageError("either a quality or a size of the file", hint="drop one of --quality and --max-size", subject="--max-size")
         sizes.check(self)
         return self
 

@@ -16,7 +16,7 @@ STRETCH = 1.01
 """By how much at most a net's answer is stretched to the size that was asked for."""
 
 USUAL, GENTLE = 4, 2
-"""Largest step, and the step that fragile sources get."""
+"""Largest step of a kernel, and the step that fragile sources get."""
 
 Size = tuple[int, int]
 
@@ -28,14 +28,14 @@ class Step(NamedTuple):
     size: Size
 
 
-def steps(source: Size, out: Size, scales: Sequence[int] | None, wanted: str = "auto", *, fragile: bool = False) -> list[Step]:
+def steps(source: Size, out: Size, scales: Sequence[int] | None, wanted: str = "auto") -> list[Step]:
     """The stages from ``source`` to ``out``, both ``width, height``; ``scales`` are those of the nets, rising, ``None`` for a kernel.
 
-    ``wanted`` is ``auto`` or how many. With auto, a net takes its largest steps first, and ``fragile`` sources steps of 2. A kernel takes
-    one. Raises :class:`UsageError` where that many stages cannot do it.
+    ``wanted`` is ``auto`` (a net takes its largest steps first, a kernel a single one), ``gentle`` (steps of 2, for sources whose damage a
+    net would take for detail), or how many. Raises :class:`UsageError` where that many stages cannot do it.
     """
     whole = max(out[0] / source[0], out[1] / source[1])
-    factors = _factors(whole, scales, wanted, fragile)
+    factors = _factors(whole, scales, wanted)
     result, size, done = [], source, 1.0
     for i, factor in enumerate(factors):
         done *= factor
@@ -47,8 +47,8 @@ def steps(source: Size, out: Size, scales: Sequence[int] | None, wanted: str = "
     return result
 
 
-def _factors(whole: float, scales: Sequence[int] | None, wanted: str, fragile: bool) -> list[float]:
-    if wanted != "auto":
+def _factors(whole: float, scales: Sequence[int] | None, wanted: str) -> list[float]:
+    if wanted not in ("auto", "gentle"):
         count = int(wanted)
         if scales is not None and whole > scales[-1] ** count * STRETCH:
             raise UsageError(
@@ -57,11 +57,11 @@ def _factors(whole: float, scales: Sequence[int] | None, wanted: str, fragile: b
                 subject="--stages",
             )
         return _divided(whole, count, USUAL if scales is None else scales[-1])
-    if scales is None:
+    if scales is None and wanted == "auto":
         return [whole]
     factors: list[float] = []
     while not factors or whole > STRETCH:
-        factor = GENTLE if fragile and whole > GENTLE else _net(whole, scales)
+        factor = GENTLE if wanted == "gentle" or scales is None else _net(whole, scales)
         factors.append(min(whole, factor))
         whole /= factor
     return factors

@@ -18,7 +18,7 @@ from enlarger.layout import lay_out
 from enlarger.options import Dials, Options
 from enlarger.report import Alternative, Geometry, OutputInfo, Plan, SourceInfo, Stage
 from enlarger.sizes import mark, rgb, sized
-from enlarger.steps import passes, tiles
+from enlarger.steps import budget, passes, tiles
 from enlarger.steps.ensemble import PASSES
 from enlarger.steps.estimate import estimate
 from enlarger.steps.triage import Damage
@@ -35,16 +35,17 @@ GPU_FACTOR = 0.02
 """Seconds on a middling GPU for a second on one CPU core; a guess until the first tile is done."""
 
 
-def make_plan(header: Header, options: Options, output: Path | None, *, fragile: bool = False) -> Plan:
+def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
     """The plan for a source with this ``header``.
 
-    ``output`` is the file to be written, ``None`` for a result in memory. ``fragile`` sources, whose damage a net would take for detail,
-    get steps of 2x where ``stages`` is auto. Raises :class:`EngineMissingError` or
+    ``output`` is the file to be written, ``None`` for a result in memory. Raises :class:`EngineMissingError` or
     :class:`UsageError` for engines and models that are not there, :class:`OutOfMemoryError` when no tile fits
     ``options.memory`` and :class:`FormatLimitError` for what the format cannot hold.
     """
     geometry = lay_out(header.width, header.height, options)
     chosen = choose_format(header, options, output)
+    if options.max_size is not None:
+        budget.check(chosen)
     geometry, alpha = _background(geometry, header, chosen)
     width, height = geometry.size
     chosen.check_fits(width, height, alpha=alpha, quality=options.quality)
@@ -52,7 +53,7 @@ def make_plan(header: Header, options: Options, output: Path | None, *, fragile:
     choice = _choose(part, options, geometry)
     if options.self_ensemble and options.style is None and choice.engine.spec.scope == "picture":
         raise UsageError(f"not supported by {choice.engine.spec.name}", hint="a kernel does not err by turns", subject="--self-ensemble")
-    stages = with_native(_stages(part, options, choice, geometry, fragile=fragile), options)
+    stages = with_native(_stages(part, options, choice, geometry), options)
     dials = dials_of(options, stages)
     bits = chosen.depth(header.bits)
     info = OutputInfo(
@@ -280,7 +281,7 @@ def _work_seconds(choice: _Choice, header: Header, options: Options, geometry: G
 # --- stages -----------------------------------------------------------------------------------------------------------
 
 
-def _stages(header: Header, options: Options, choice: _Choice, geometry: Geometry, *, fragile: bool = False) -> list[Stage]:
+def _stages(header: Header, options: Options, choice: _Choice, geometry: Geometry) -> list[Stage]:
     """Passes from the part of the source to the picture; none where that is smaller."""
     if geometry.reduces:
         return []
@@ -288,7 +289,7 @@ def _stages(header: Header, options: Options, choice: _Choice, geometry: Geometr
     stages: list[Stage] = []
     kernel = choice.engine.spec.scope == "picture"
     scales = None if kernel else sorted(model.scale for model in choice.models)
-    for step in passes.steps(size, out, scales, options.stages, fragile=fragile):
+    for step in passes.steps(size, out, scales, options.stages):
         if kernel:
             stages.append(_picture_stage(choice, size, step.size))
         else:
