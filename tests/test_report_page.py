@@ -318,3 +318,12 @@ def test_colours_are_shown_through_the_profile_where_it_fits(bands: int, profile
     tagged = dataclasses.replace(source, metadata=dataclasses.replace(source.metadata, icc=profile))
     view, own = (pictures.View(image, result, 128, 96).after(128, 96).numpy().astype(int) for image in (tagged, source))
     assert np.abs(view.reshape(96, 128, -1)[..., :3] - own.reshape(96, 128, -1)[..., :3]).max() <= 2
+
+
+def test_crop_padding_and_what_was_judged_between_stand_on_the_page() -> None:
+    source = np.ascontiguousarray(pixels(96, 128))
+    result = enlarger.enlarge(source, 4, engine="resample", stages=2, aspect="1:1", fit="crop", padding=9)
+    page = draw(result.report, result._source, np.asarray(result._samples), result.invention)
+    assert "96 × 96 of the source, from 16, 0, on its centre" in page
+    assert "left 9, top 9, right 9, bottom 9, #ffffff; neither shown nor judged" in page
+    assert "After stage 1" in page

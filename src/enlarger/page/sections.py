@@ -204,7 +204,9 @@ def ran(report: Report) -> Html:
     rows: list[tuple[str, str | Html]] = [
         ("Source", joined(tag("bdi", source.name), ", ", words.depth(source), _digest(source.sha256))),
         ("Result", joined(tag("bdi", output.path or "in memory"), ", ", words.depth(output), _digest(output.sha256))),
+        *_shape(report),
         *((f"Stage {i}", _stage(stage)) for i, stage in enumerate(report.plan.stages, 1)),
+        *((f"After stage {i}", joined(badge(f.verdict), " against the source")) for i, f in enumerate(report.between, 1)),
         ("Tiles", ", ".join(counted)),
         ("Dials", joined(*(_dial(name, _asked(options, name)) for name in words.DIALS if _asked(options, name) is not None))),
         ("Seed", str(_asked(options, "seed"))),
@@ -216,6 +218,19 @@ def ran(report: Report) -> Html:
     return tag(
         "section", tag("h2", "What ran"), tag("dl", *(_row(name, value) for name, value in rows if value), class_="rows"), class_="wide"
     )
+
+
+def _shape(report: Report) -> list[tuple[str, str | Html]]:
+    """What was cut off the source, and added around the picture."""
+    shape, source = report.plan.geometry, report.source
+    x, y, width, height = shape.crop
+    rows: list[tuple[str, str | Html]] = []
+    if (width, height) != (source.width, source.height):
+        rows.append(("Crop", f"{words.size((width, height))} of the source, from {x}, {y}, on its {shape.crop_on}"))
+    if any(shape.padding):
+        left, top, right, bottom = shape.padding
+        rows.append(("Padding", f"left {left}, top {top}, right {right}, bottom {bottom}, {shape.background}; neither shown nor judged"))
+    return rows
 
 
 def _asked(options: dict[str, Any], name: str) -> Any:
