@@ -21,12 +21,14 @@ SRC = Path(__file__).parents[1] / "src"
 # The walk. A step looks back, never forward; what is missing here is no step and may not lie in steps/.
 STEPS = (
     "decode",
+    "colour",
     "triage",
     "crop",
     "tiles",
     "ensemble",
     "passes",
     "estimate",
+    "budget",
     "plan",
     "prepare",
     "flat",
@@ -39,7 +41,6 @@ STEPS = (
     "polish",
     "finish",
     "verify",
-    "budget",
     "encode",
 )
 

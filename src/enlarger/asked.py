@@ -69,4 +69,5 @@ def target_of(planned: Plan) -> Target:
     frame = None
     if shape.background is not None:
         frame = Frame(shape.padding[0], shape.padding[1], shape.width, shape.height, rgb(shape.background))
-    return Target(out.format, out.quality, out.width, out.height, out.bits, frame)
+    most, strip = planned.options.get("max_size"), planned.options.get("strip")
+    return Target(out.format, out.quality, out.width, out.height, out.bits, frame, most, strip)

@@ -35,9 +35,12 @@ from enlarger.result import Result, path_of_report
 from enlarger.scratch import scratch
 from enlarger.staging import Engines, proved, run_stages
 from enlarger.steps import plan
+from enlarger.steps.colour import to_srgb
 from enlarger.steps.crop import part, placed
 from enlarger.steps.decode import decode, probe
+from enlarger.steps.fit import fitted
 from enlarger.steps.plan import dials_of
+from enlarger.steps.polish import polished
 from enlarger.steps.triage import damage
 
 if TYPE_CHECKING:
@@ -126,7 +129,7 @@ class Enlarger:
             picture = _readers(options)[1](source, allow_truncated=options.allow_truncated)
         watch.add("decode", time.perf_counter() - started - watch.timings["plan"])
         seen = time.perf_counter()
-        planned, picture = shown(planned, picture)
+        planned, picture = shown(planned, to_srgb(picture) if options.srgb else picture)
         ailing = damage(picture)
         planned = plan.with_strengths(planned, ailing)
         watch.add("triage", time.perf_counter() - seen)
@@ -141,6 +144,7 @@ class Enlarger:
         kept = self.work_of(job)
         with scratch(job.call.scratch(planned)):
             samples, tally = run_stages(self.engines, job, kept)
+            samples = _polished(job, samples)
             proof = Proof(picture, planned.unpadded(), options if planned.stages else options.model_copy(update={"verify": "off"}))
             if planned.stages:
                 proof.shake(self.engines.whole_net(planned.stages[0], options), lambda: watch.step("verify"))
@@ -213,6 +217,20 @@ class Enlarger:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _polished(job: Job, samples: Samples) -> Samples:
+    """``samples`` sharpened and grained, at their final size, if that is wanted."""
+    options, shape = job.options, job.planned.geometry
+    if not (options.sharpen or options.grain):
+        return samples
+    start = time.perf_counter()
+    job.watch.step("polish")
+    exact = fitted(samples, shape.width, shape.height)
+    scale = shape.width / job.picture.width
+    done = polished(exact, job.picture.channels, scale, sharpen=options.sharpen, grain=options.grain, seed=options.seed)
+    job.watch.add("polish", time.perf_counter() - start)
+    return done
 
 
 def enlarge(

@@ -38,6 +38,7 @@ def job_key(job: Job) -> str:
         "depths": [plan.canvas_bits(planned, i, dials) for i in range(len(planned.stages))],
         "between": repr(dials.between) if len(planned.stages) > 1 else "",
         "allow_truncated": options.allow_truncated,
+        "srgb": options.srgb,
         "crop": planned.geometry.crop,
         "repaired": options.on_doubt == "repair" and len(planned.stages) > 1,
         "versions": {"enlarger": __version__, **libraries()},

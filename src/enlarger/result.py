@@ -132,7 +132,7 @@ class Result:
             update={
                 "path": str(output),
                 "format": target.format,
-                "quality": target.quality,
+                "quality": written.quality,
                 "bits": target.bits,
                 "bytes": written.bytes,
                 "sha256": written.sha256,
@@ -141,6 +141,9 @@ class Result:
         had = self.report.timings
         timings = {**had, "encode": seconds - judged, "verify": had.get("verify", 0.0) + judged, "total": had["total"] + seconds}
         notices = [*self.report.warnings, *(Warning_(code=n.code, message=n.message) for n in written.notices)]
+        if target.max_bytes is not None:
+            message = f"quality {written.quality} is the highest that fits into {target.max_bytes / 1000:.0f} kB"
+            notices.append(Warning_(code="quality-chosen", message=message))
         self.report = self.report.model_copy(
             update={
                 "output": info,

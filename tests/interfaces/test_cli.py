@@ -144,7 +144,7 @@ def test_models_and_engines(capsys: pytest.CaptureFixture[str]) -> None:
         (["--scale", "1000"], 2, "enlarger: --scale: scale must be a number from 1 to 16"),
         (["--scale", "abc"], 2, 'enlarger: Invalid value for --scale: unable to convert "abc" into float. Try enlarger --help.'),
         (["--nonsense"], 2, "enlarger: Unknown option: --nonsense. Did you mean --denoise? Try enlarger --help."),
-        (["--memory", "2XB"], 2, "enlarger: --memory: '2XB' is not an amount of memory; write 2GB or 500MB"),
+        (["--memory", "2XB"], 2, "enlarger: --memory: '2XB' is not an amount of bytes; write 2GB, 500MB or 80kB"),
         (["--quality", "0"], 2, "enlarger: --quality: input should be greater than or equal to 1, not 0"),
         (["--quality", "90"], 2, "enlarger: --quality: png is lossless and has no quality; drop it or choose jpeg, webp or avif"),
         (["--device", "tpu"], 2, "enlarger: --device: device must be cpu, gpu, gpu:N or auto"),
@@ -155,7 +155,7 @@ def test_models_and_engines(capsys: pytest.CaptureFixture[str]) -> None:
             2,
             "enlarger: --set: fast: extra inputs are not permitted; settings of resample: none",
         ),
-        (["--engine", "none"], 7, "enlarger: none: no such engine; installed engines are ncnn, resample"),
+        (["--engine", "none"], 7, "enlarger: none: no such engine; installed engines are ncnn, pixelart, resample"),
     ],
 )
 def test_bad_options_are_one_line_and_leave_nothing(

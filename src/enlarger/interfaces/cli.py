@@ -55,8 +55,8 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
             continue
         # What pydantic parses from text (2GB) stays text here; everything is checked by Options in the end.
         text = any(isinstance(m, BeforeValidator) for m in field.metadata)
-        kind: object = str if text else field.annotation
-        default = megabytes(field.default).replace(" ", "") if text else field.default
+        kind: object = (str if field.default is not None else str | None) if text else field.annotation
+        default = megabytes(field.default).replace(" ", "") if text and field.default is not None else field.default
         negative = f"--no-{name.replace('_', '-')}" if field.default is True else ""
         about = Parameter(help=field.description, negative=negative, show_default=field.default is not None and kind is not bool)
         flags.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, about], default=default))
