@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,21 +65,40 @@ def page_of(rng: random.Random) -> str:
     """A page as HTML: an article, a table, a form, code, slides, or a window with a side bar."""
     ink, paper = rng.choice((("#111", "#fff"), ("#111", "#fff"), ("#222", "#fafaf5"), ("#ddd", "#1e1e1e"), ("#123", "#eef3f8")))
     family = rng.choice(("DejaVu Sans", "DejaVu Serif", "Liberation Sans", "Liberation Serif", "Liberation Sans Narrow"))
-    size, words = rng.choice((9, 11, 12, 13, 14, 16, 18, 22)), lambda n: html.escape(prose(rng, n))
-    accent = rng.choice(("#0645ad", "#a33", "#275", "#555"))
-    body = {
-        "article": lambda: f"<h1>{words(5)}</h1>" + "".join(f"<h3>{words(3)}</h3><p>{words(rng.randint(40, 120))}</p>" for _ in range(6)),
-        "table": lambda: f"<h2>{words(4)}</h2><table border=1 cellspacing=0 cellpadding=5>" + "".join(
-            "<tr>" + "".join(f"<td>{rng.choice((words(1), words(2), f'{rng.random() * 900:.2f}'))}</td>" for _ in range(6)) + "</tr>" for _ in range(24)) + "</table>",
-        "code": lambda: f"<pre style='font-family:DejaVu Sans Mono'>{html.escape(Path(__file__).read_text('utf-8')[rng.randrange(6000):][:4000])}</pre>",
-        "slide": lambda: f"<div style='font-size:250%;padding:40px'><h2>{words(4)}</h2><ul>" + "".join(f"<li>{words(7)}</li>" for _ in range(4)) + "</ul></div>",
-        "window": lambda: f"<div style='float:left;width:24%;background:{accent};color:#fff;height:1500px;padding:9px'>"
-        + "".join(f"<p>{words(2)}</p>" for _ in range(14)) + "</div><div style='margin-left:29%'>"
-        + "".join(f"<p><b>{words(3)}</b><br>{words(25)}<br><button>{words(1)}</button> <input value='{words(1)}'></p>" for _ in range(8)) + "</div>",
-        "letter": lambda: f"<div style='padding:60px'><p>{words(6)}</p><br><br><p>{words(60)}</p><p>{words(50)}</p><p>{words(3)}</p></div>",
-    }[rng.choice(("article", "article", "table", "code", "slide", "window", "letter"))]()  # fmt: skip
+    size, accent = rng.choice((9, 11, 12, 13, 14, 16, 18, 22)), rng.choice(("#0645ad", "#a33", "#275", "#555"))
+    body = _body(rng.choice(("article", "article", "table", "code", "slide", "window", "letter")), rng, accent)
     style = f"margin:20px;background:{paper};color:{ink};font:{size}px '{family}'"
     return f'<meta charset=utf-8><body style="{style}"><style>a,h1,h2{{color:{accent}}}</style>{body}'
+
+
+def _body(layout: str, rng: random.Random, accent: str) -> str:
+    def words(count: int) -> str:
+        return html.escape(prose(rng, count))
+
+    def many(count: int, one: Callable[[], str]) -> str:
+        return "".join(one() for _ in range(count))
+
+    if layout == "article":
+        return f"<h1>{words(5)}</h1>" + many(6, lambda: f"<h3>{words(3)}</h3><p>{words(rng.randint(40, 120))}</p>")
+    if layout == "table":
+
+        def cell() -> str:
+            return "<td>" + rng.choice((words(1), words(2), f"{rng.random() * 900:.2f}")) + "</td>"
+
+        rows = many(24, lambda: "<tr>" + many(6, cell) + "</tr>")
+        return f"<h2>{words(4)}</h2><table border=1 cellspacing=0 cellpadding=5>{rows}</table>"
+    if layout == "code":
+        code = Path(__file__).read_text("utf-8")
+        return f"<pre style='font-family:DejaVu Sans Mono'>{html.escape(code[rng.randrange(len(code) // 2) :][:4000])}</pre>"
+    if layout == "slide":
+        points = many(4, lambda: f"<li>{words(7)}</li>")
+        return f"<div style='font-size:250%;padding:40px'><h2>{words(4)}</h2><ul>{points}</ul></div>"
+    if layout == "letter":
+        return f"<div style='padding:60px'><p>{words(6)}</p><br><br><p>{words(60)}</p><p>{words(50)}</p><p>{words(3)}</p></div>"
+    bar = f"<div style='float:left;width:24%;background:{accent};color:#fff;height:1500px;padding:9px'>"
+    bar += many(14, lambda: f"<p>{words(2)}</p>")
+    form = f"<br><button>{words(1)}</button> <input value='{words(1)}'></p>"
+    return bar + "</div><div style='margin-left:29%'>" + many(8, lambda: f"<p><b>{words(3)}</b><br>{words(25)}{form}") + "</div>"
 
 
 def pages(cache: Path, rng: random.Random, count: int) -> Iterator[PIL.Image.Image]:

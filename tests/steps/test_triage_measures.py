@@ -46,6 +46,13 @@ def test_blur_is_that_of_the_gaussian(name: str) -> None:
         assert seen(soft).blur == pytest.approx(sigma, rel=0.3)
 
 
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
+def test_noise_does_not_pass_for_sharpness(sigma: float) -> None:
+    soft = np.asarray(sharp("astronaut").filter(PIL.ImageFilter.GaussianBlur(sigma)))
+    noisy = np.clip(soft + RNG.normal(0, 4, soft.shape), 0, 255).astype(np.uint8)
+    assert seen(noisy).blur == pytest.approx(sigma, rel=0.35)
+
+
 def test_blur_of_what_has_no_edges_is_not_told() -> None:
     ramp = np.linspace(40, 200, 300).astype(np.uint8)[None].repeat(200, 0)
     assert seen(ramp).blur is None
@@ -63,7 +70,7 @@ def test_pictures_that_were_enlarged_have_more_pixels_than_detail(name: str, ker
     for factor in (2, 3):
         after = seen(part.resize((260 * factor, 200 * factor), kernel)).oversize
         assert after is not None
-        assert factor * 0.75 <= after <= factor * 1.5 * before
+        assert factor * 0.7 <= after <= factor * 1.5 * before
         found.append(after)
     assert found[0] < found[1]
 

@@ -12,7 +12,7 @@ NOISE_SOME, NOISE_MUCH, NOISE_HOPELESS = 3.5, 9.0, 40.0
 JPEG_SOME, JPEG_MUCH, JPEG_HOPELESS = 72, 45, 8
 BLOCKS_SOME, BLOCKS_MUCH = 1.0, 2.2
 SOFT, BLURRED, HOPELESS_BLUR = 0.9, 1.6, 8.0
-OVERSIZE = 1.75
+OVERSIZE = 1.6
 SHARP = 0.5
 SMALL, TINY = 200, 48
 """Pixels along the longer side, of real resolution, below which a photograph is small, and below which there is nothing to go by."""
