@@ -68,7 +68,8 @@ class Metadata:
     """What must survive of a file besides pixels. Blobs are as libvips hands them out.
 
     ``dpi`` is horizontal and vertical pixels per inch, ``None`` when the file names none (libvips would make that 72).
-    EXIF ``Orientation`` is 1 in ``exif`` and ``xmp`` once the pixels stand upright.
+    EXIF ``Orientation`` is 1 in ``exif`` and ``xmp`` once the pixels stand upright. ``palette`` is red, green, blue and alpha of every
+    colour that a source with a palette has, in its order.
     """
 
     icc: bytes | None = None
@@ -76,6 +77,7 @@ class Metadata:
     xmp: bytes | None = None
     iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
+    palette: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

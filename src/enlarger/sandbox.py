@@ -75,7 +75,7 @@ def decode(source: Source, *, allow_truncated: bool = False, limits: Limits | No
     with in_process.reader_of(source) as reader, _temporary() as out:
         reply = _ask("decode", reader, out, limits or Limits(), allow_truncated=allow_truncated)
         kept = reply.metadata
-        metadata = Metadata(kept.icc, kept.exif, kept.xmp, kept.iptc, kept.dpi)
+        metadata = Metadata(kept.icc, kept.exif, kept.xmp, kept.iptc, kept.dpi, kept.palette)
         samples = _samples(out, reply, reader.name)
         return Image(samples, reply.header, metadata, reply.transfer, reply.notices, reply.sha256, reply.jpeg)
 
@@ -106,6 +106,7 @@ class _Blobs(BaseModel):
     exif: Base64Bytes | None = None
     xmp: Base64Bytes | None = None
     iptc: Base64Bytes | None = None
+    palette: Base64Bytes | None = None
     dpi: tuple[float, float] | None = None
 
 

@@ -130,7 +130,7 @@ def _described(image: Image) -> dict[str, Any]:
 
 def _blobs(image: Image) -> list[tuple[str, bytes | None]]:
     kept = image.metadata
-    return [("icc", kept.icc), ("exif", kept.exif), ("xmp", kept.xmp), ("iptc", kept.iptc)]
+    return [("icc", kept.icc), ("exif", kept.exif), ("xmp", kept.xmp), ("iptc", kept.iptc), ("palette", kept.palette)]
 
 
 def _fields(thing: Any) -> dict[str, Any]:

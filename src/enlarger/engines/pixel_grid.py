@@ -72,7 +72,8 @@ class Axis:
         x = np.arange(begin, end, dtype=np.int64)
         over, unit = ((2 * x + 1) * self.length - 2 * result * self.phase) * fine, 2 * result * self.block
         period = unit // math.gcd(2 * self.length * fine, unit)
-        return over // unit - ((over % unit == 0) & (x // period % 2 == 1)) + self.before * fine
+        left = (over % unit == 0) & (x // period % 2 == 1)
+        return np.asarray(over // unit - left + self.before * fine, np.int64)
 
     def covered(self, begin: int, end: int, result: int, fine: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where pixels ``[begin, end)`` of the result begin and end, in blocks cut in ``fine``, within those that there are."""

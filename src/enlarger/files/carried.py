@@ -23,8 +23,8 @@ class Carried:
 
     ``unsupported`` ends a sentence that begins with the format, and ``hint`` says what to do about it; ``least`` is how many
     bytes a file with this many pixels must have; ``at_once`` is how many bytes a decoder holds because the file comes in several
-    passes over the whole picture; ``raw`` is the kind of camera raw that poses as a TIFF;
-    ``jpeg_rgb`` says that a JPEG holds RGB rather than YCbCr, ``quantisation`` how one is quantised, not yet turned upright.
+    passes over the whole picture; ``colours`` are those of a palette, four bytes each; ``raw`` is the kind of camera raw that poses
+    as a TIFF; ``jpeg_rgb`` says that a JPEG holds RGB rather than YCbCr, ``quantisation`` how one is quantised, not yet turned upright.
     """
 
     exif: bytes | None = None
@@ -37,6 +37,7 @@ class Carried:
     size: tuple[int, int] | None = None
     gain_map: bool = False
     palette: bool = False
+    colours: bytes | None = None
     least: int = 0
     at_once: int = 0
     unsupported: str = ""
@@ -61,7 +62,7 @@ class Carried:
 
     def metadata(self) -> Metadata:
         """The blobs as a :class:`Metadata`."""
-        return Metadata(self.icc or None, self.exif or None, self.xmp or None, self.iptc or None, self.dpi)
+        return Metadata(self.icc or None, self.exif or None, self.xmp or None, self.iptc or None, self.dpi, self.colours)
 
 
 def iptc_of_photoshop(blob: bytes) -> bytes:

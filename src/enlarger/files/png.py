@@ -49,6 +49,14 @@ def scan_png(reader: Reader, found: Carried) -> None:
             if head[12:13] == b"\x01":
                 samples = {2: 3, 3: 4, 4: 2, 6: 4}.get(head[9], 1)
                 found.at_once = found.size[0] * found.size[1] * samples * (2 if head[8] == 16 else 1)
+        elif kind == b"PLTE" and found.palette and length <= 3 * 256:
+            colours = reader.read(at, length // 3 * 3)
+            found.colours = b"".join(colours[i : i + 3] + b"\xff" for i in range(0, len(colours) // 3 * 3, 3))
+        elif kind == b"tRNS" and found.colours is not None:
+            clear = reader.read(at, min(length, len(found.colours) // 4))
+            found.colours = b"".join(
+                found.colours[4 * i : 4 * i + 3] + (clear[i : i + 1] or b"\xff") for i in range(len(found.colours) // 4)
+            )
         elif kind == b"pHYs" and length == 9:
             data = reader.read(at, 9)
             if data[8] == 1:

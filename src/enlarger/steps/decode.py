@@ -287,6 +287,9 @@ def _kept(carried: Carried, header: Header, format: str, picture: Any) -> Metada
     if carried.palette or format == "gif":
         colour = f"{'grey' if header.channels == 1 else 'RGB'}{' with transparency' if header.alpha else ''}"
         carried.note("palette-expanded", f"the palette became {colour}")
+        if picture.get_typeof("gif-palette"):
+            # Whole numbers whose bytes, from the lowest, are red, green, blue and alpha.
+            carried.colours = np.array(picture.get("gif-palette"), np.int64).astype("<u4").tobytes()
     if carried.orientation is not None and carried.orientation not in range(1, 9):
         carried.note("orientation-invalid", f"orientation {carried.orientation} means nothing and was ignored")
     return dataclasses.replace(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger.codecs import deepzoom
+from enlarger.codecs import deepzoom, indexed
 from enlarger.codecs.vips import each_rows, open_picture, pyvips, reason, vips_of
 from enlarger.errors import DiskFullError, EnlargerError, OutputError, OutputExistsError, UsageError
 from enlarger.files import metadata as md
@@ -234,12 +234,18 @@ def _write(fd: int, samples: Samples, target: Target, source: Image, judge: Judg
     notices = list(_pixel_notices(target, source))
     kept = _metadata_for(target, source, notices)
     tagged = _tagged(picture, kept, format.name)
+    palette = source.metadata.palette if format.name == "png" and target.bits == 8 and picture.bands >= 3 else None
+    colours = indexed.palette_of(palette, alpha=picture.bands == 4) if palette else None
+    in_palette = False
 
     def written(quality: int | None) -> int:
+        nonlocal in_palette
         os.ftruncate(fd, 0)
         front = splice.front(format.name, kept)
         os.lseek(fd, len(front), os.SEEK_SET)
-        _save_pixels(tagged, fd, dataclasses.replace(target, quality=quality), format, kept)
+        in_palette = colours is not None and _save_indexed(tagged, fd, len(front), colours, kept)
+        if not in_palette:
+            _save_pixels(tagged, fd, dataclasses.replace(target, quality=quality), format, kept)
         splice.finish(fd, format.name, kept, len(front))
         return os.fstat(fd).st_size
 
@@ -248,6 +254,8 @@ def _write(fd: int, samples: Samples, target: Target, source: Image, judge: Judg
         written(quality)
     else:
         quality = budget.highest(written, target.max_bytes, format)
+    if in_palette:
+        notices.append(Notice("palette-kept", "every colour is one of the source's palette, so the file has that palette"))
     with Reader("", fd=os.dup(fd)) as reader:
         whole = target.bits <= 16 and alpha == source.alpha
         notices += _checked(reader, target, kept, picture, judge if whole else None)
@@ -297,6 +305,17 @@ def _tagged(picture: Any, kept: Metadata, format: str) -> Any:
         if blob:
             picture.set_type(pyvips.GValue.blob_type, name, blob)
     return picture
+
+
+def _save_indexed(picture: Any, fd: int, start: int, colours: NDArray[np.uint8], kept: Metadata) -> bool:
+    """A PNG with the palette ``colours``; ``False`` if the picture has others, and nothing of use was written."""
+    try:
+        indexed.write(picture, fd, start, colours, kept.icc)
+    except indexed.ForeignColourError:
+        os.ftruncate(fd, start)
+        os.lseek(fd, start, os.SEEK_SET)
+        return False
+    return True
 
 
 def _save_pixels(picture: Any, fd: int, target: Target, format: Format, kept: Metadata) -> None:
