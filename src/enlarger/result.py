@@ -140,7 +140,10 @@ class Result:
         )
         had = self.report.timings
         timings = {**had, "encode": seconds - judged, "verify": had.get("verify", 0.0) + judged, "total": had["total"] + seconds}
-        notices = [*self.report.warnings, *(Warning_(code=n.code, message=n.message) for n in written.notices)]
+        # A palette that the file has again was expanded on the way only.
+        void = {"palette-expanded"} if any(n.code == "palette-kept" for n in written.notices) else set()
+        notices = [w for w in self.report.warnings if w.code not in void]
+        notices += [Warning_(code=n.code, message=n.message) for n in written.notices]
         if target.max_bytes is not None:
             message = f"quality {written.quality} is the highest that fits into {target.max_bytes / 1000:.0f} kB"
             notices.append(Warning_(code="quality-chosen", message=message))

@@ -89,11 +89,13 @@ def test_a_palette_file_stays_one(suffix: str, sandbox: bool, clear: bool, tmp_p
     assert again.getpalette()[:21] == was.getpalette()[:21]
     one, other = (np.asarray(p.convert("RGBA")) for p in (was, again))
     assert np.array_equal(np.where(one[..., 3:] > 0, one, 0).repeat(3, 0).repeat(3, 1), np.where(other[..., 3:] > 0, other, 0))
-    assert "palette-kept" in [w.code for w in result.report.warnings]
+    told = [w.code for w in result.report.warnings]
+    assert "palette-kept" in told
+    assert "palette-expanded" not in told
     # A result with other colours cannot have it.
     smooth = enlarger.enlarge(source, 3, output=tmp_path / "smooth.png", model="edges")
     assert Pillow.open(tmp_path / "smooth.png").mode == ("RGBA" if clear else "RGB")
-    assert "palette-kept" not in [w.code for w in smooth.report.warnings]
+    assert [w.code for w in smooth.report.warnings if w.code.startswith("palette")] == ["palette-expanded"]
 
 
 def test_profile_and_resolution_come_along(tmp_path: Path) -> None:
