@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from skimage import data
 
 import enlarger
-from enlarger.errors import InputError, SourceMissingError, UsageError
+from enlarger.errors import InputError, OutputExistsError, SourceMissingError, UsageError
 from enlarger.report import Plan
 from enlarger.steps.decode import decode
 from enlarger.steps.edits import corrected
@@ -142,6 +142,16 @@ def test_pauses_can_follow_each_other(photo: Path) -> None:
     assert isinstance(done, enlarger.Result)
     enlarger.enlarge(photo, output=photo.with_name("straight.png"), engine="resample", scale=8, stages=3)
     assert photo.with_name("out.png").read_bytes() == photo.with_name("straight.png").read_bytes()
+
+
+def test_a_pause_overwrites_nothing_unasked(photo: Path) -> None:
+    photo.with_name("out.plan.json").write_text("mine")
+    with pytest.raises(OutputExistsError):
+        paused(photo)
+    assert photo.with_name("out.plan.json").read_text() == "mine"
+    assert not photo.with_name("out-stage1.png").exists()
+    plan = enlarger.begin(photo, photo.with_name("out.png"), overwrite=True, **TWO)
+    assert enlarger.Plan.model_validate_json(photo.with_name("out.plan.json").read_bytes()) == plan
 
 
 def test_what_cannot_go_on_is_one_line(photo: Path) -> None:

@@ -145,8 +145,10 @@ def _paused(tool: Enlarger, job: Job) -> Plan:
     output = Path(planned.output.path)
     picture = output.with_name(f"{output.stem}-stage{number}.png")
     plan = output.with_name(f"{output.stem}.plan.json")
-    # The plan of an earlier pause is brought up to date; a picture may be somebody's work.
-    check_output(picture, overwrite=job.call.overwrite, source=Path(planned.source.name))
+    for path in (picture, plan):
+        # The plan of the pause before is brought up to date; whatever else is there may be somebody's work.
+        if path is picture or not (job.first and path.exists()):
+            check_output(path, overwrite=job.call.overwrite, source=Path(planned.source.name))
     work = tool.work_of(job)
     with scratch(job.call.scratch(planned)):
         samples, _ = run_stages(tool.engines, job, work, until=number)
