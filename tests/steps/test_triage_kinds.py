@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -13,10 +14,13 @@ from skimage import data
 from tests.steps.test_triage_measures import RNG, jpeg, page, sharp, sprite
 
 import enlarger
+from enlarger.face_finder import Face
+from enlarger.looks import faces
 from enlarger.looks.features import NAMES
 from enlarger.looks.kind import model
 from enlarger.looks.verdict import judge
 from enlarger.seen import Alpha, Background, Jpeg, Light, PixelGrid, Text, Triage, TriageMeasures
+from enlarger.steps.decode import decode
 
 
 def inspected(picture: PIL.Image.Image | np.ndarray) -> Triage:
@@ -174,3 +178,32 @@ def test_the_report_of_an_enlargement_has_it() -> None:
     assert report.triage is not None
     assert report.triage["measures"]["width"] == 80
     assert set(report.triage) == {"kind", "confidence", "measures", "verdict", "reasons", "advice"}
+
+
+def test_faces_are_counted_where_the_detector_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faces, "missing", lambda: "not installed")
+    assert inspected(sharp("astronaut")).measures.faces is None
+    shapes = []
+
+    def detect(session: object, picture: np.ndarray) -> list[Face]:
+        shapes.append(picture.shape)
+        return [Face(score, (0, 0, 9, 9), np.zeros((5, 2), np.float32)) for score in (0.9, 0.8, 0.5)]
+
+    monkeypatch.setattr(faces, "missing", lambda: "")
+    monkeypatch.setattr(faces, "model_path", lambda: Path("model.onnx"))
+    monkeypatch.setattr(faces, "_session", lambda path: None)
+    monkeypatch.setattr(faces, "detect", detect)
+    assert inspected(data.astronaut()[:, :, :1].repeat(3, 1)).measures.faces == 2
+    assert shapes == [(170, 512, 3)]
+    assert inspected(page(14)).measures.faces is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_faces_are_looked_for_in_is_the_whole_picture_reduced(dtype: type) -> None:
+    picture = np.zeros((900, 1300, 3), dtype)
+    picture[:450] = np.iinfo(dtype).max
+    small = faces.reduced(decode(picture))
+    assert small.shape == (300, 433, 3)
+    assert small.dtype == np.uint8
+    assert (small[:150] == 255).all()
+    assert (small[150:] == 0).all()
