@@ -38,6 +38,7 @@ STEPS = (
     "lock",
     "edits",
     "dials",
+    "protect",
     "polish",
     "finish",
     "verify",
@@ -61,6 +62,7 @@ NOUNS = (
     "sizes",
     "recipes",
     "layout",
+    "regions",
     "seen",
     "face_finder",
 )
@@ -72,6 +74,7 @@ GROUPS = {
     "FILES": ("enlarger.files", "enlarger.files.*"),
     "PIXELS": ("enlarger.pixels", "enlarger.pixels.*"),
     "CODECS": ("enlarger.codecs", "enlarger.codecs.*"),
+    "REPAIRS": ("enlarger.repairs", "enlarger.repairs.*"),
     "MEASURES": ("enlarger.measures", "enlarger.measures.*"),
     "LOOKS": ("enlarger.looks", "enlarger.looks.*"),
     "PAGE": ("enlarger.page", "enlarger.page.*"),
@@ -89,6 +92,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     *((module, ("NOUNS", "FILES")) for module in GROUPS["FILES"]),
     *((module, ("NOUNS", "PIXELS")) for module in GROUPS["PIXELS"]),
     *((module, ("NOUNS", "FILES", "PIXELS", "CODECS")) for module in GROUPS["CODECS"]),
+    *((module, ("NOUNS", "PIXELS", "CODECS", "REPAIRS")) for module in GROUPS["REPAIRS"]),
     # Whoever judges shares nothing with those who made what is judged, or one would vouch for itself.
     *((module, ("NOUNS", "CODECS", "MEASURES")) for module in (*GROUPS["MEASURES"], "enlarger.steps.verify")),
     *((module, ("NOUNS", "PIXELS", "LOOKS")) for module in GROUPS["LOOKS"]),
