@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from enlarger.errors import InputError
 from enlarger.fidelity import Fidelity, worst
 from enlarger.image import Image, Samples
-from enlarger.measures import colour, consistency, detail, faces, invention, registration, ringing, seams, text
+from enlarger.measures import colour, consistency, detail, faces, invention, registration, repeats, ringing, seams, text
 from enlarger.measures.finding import Finding
 from enlarger.measures.grid import Grid
 from enlarger.measures.noise import noise_of
@@ -80,6 +80,7 @@ class Verifier:
         self._detail = detail.Tally(self.grid)
         self._invention = invention.Tally(source.width, source.height)
         self._seams = seams.Tally(self.grid, source, width, height, tile_lines)
+        self._repeats = repeats.Tally(source, width, height)
         self._faces = faces.Tally(self.grid) if mode == "full" and not faces.missing() else None
         self._reader = reader
         self._text = text.Tally(self.grid, source) if mode == "full" and (reader is not None or not text.missing()) else None
@@ -89,6 +90,7 @@ class Verifier:
         if y != self._pairing.rows_seen:
             raise ValueError(f"row {y} came, row {self._pairing.rows_seen} was expected")
         self._seams.add(rows)
+        self._repeats.add(y, rows)
         if self._text is not None:
             self._text.add(y, rows)
         tallies: tuple[Tally, ...] = self._detail, self._invention, self._consistency, self._colour, self._ringing, self._registration
@@ -118,6 +120,8 @@ class Verifier:
             **(NOT_QUICK if self.mode == "quick" else {**NOT_FULL, **self._seen()}),
             **(extra or {}),
         }
+        if self._repeats.holds and isinstance(finding := found["consistency"], Finding):
+            found["consistency"] = repeats.instead(finding)
         good = {name: item for name, item in found.items() if isinstance(item, Finding)}
         regions = [region for item in good.values() for region in item.regions]
         verdicts = [item.measure.verdict for item in good.values()]
