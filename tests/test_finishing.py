@@ -121,3 +121,31 @@ def test_metadata_is_left_out_on_request(tmp_path: Path) -> None:
         out = tmp_path / f"{strip}.jpg"
         enlarger.enlarge(path, 2, output=out, strip=strip, **PLAIN)
         assert (b"A. Person" in out.read_bytes()) is there
+
+
+def test_finishing_enlarges_nothing_and_says_what_it_did(photo: Path, tmp_path: Path) -> None:
+    from enlarger.interfaces.cli import main
+
+    assert main(["finish", str(photo), "--sharpen", "40", "--quiet"]) == 0
+    done = tmp_path / "photo-finished.png"
+    with Pillow.open(done) as opened, Pillow.open(photo) as before:
+        assert opened.size == before.size
+        assert np.abs(np.asarray(opened, float) - np.asarray(before)).mean() > 0.5
+    assert main(["finish", str(photo), "-o", str(tmp_path / "same.png"), "--quiet"]) == 0
+    with Pillow.open(tmp_path / "same.png") as opened, Pillow.open(photo) as before:
+        assert np.array_equal(np.asarray(opened), np.asarray(before))
+
+
+def test_finishing_refuses_to_enlarge(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from enlarger.interfaces.cli import main
+
+    assert main(["finish", str(photo), "--width", "400"]) == 2
+    assert (
+        capsys.readouterr().err
+        == "enlarger: --stages 0: without stages nothing is enlarged; ask for a smaller size, or for enlarger enlarge\n"
+    )
+    assert main(["finish", str(photo), "--scale", "2"]) == 2
+    assert "Unknown option" in capsys.readouterr().err
+    assert main(["finish", str(photo), "--long-edge", "60", "-o", str(tmp_path / "less.webp"), "--quiet"]) == 0
+    with Pillow.open(tmp_path / "less.webp") as opened:
+        assert max(opened.size) == 60

@@ -11,7 +11,7 @@ from enlarger.image import Image, Notice, Samples
 from enlarger.journal import Work
 from enlarger.options import Dials, Options
 from enlarger.progress import Cancel, OnProgress, Watch
-from enlarger.report import Plan
+from enlarger.report import Plan, Prepared, Protected
 from enlarger.result import Result
 from enlarger.steps.triage import Damage
 
@@ -55,6 +55,8 @@ class Job:
     begun: Samples | None = None
     begun_sha256: str = ""
     command: str = ""
+    prepared: list[Prepared] = field(default_factory=list)
+    protected: list[Protected] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     between: list[Fidelity] = field(default_factory=list)
     work: Work | None = None

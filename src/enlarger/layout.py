@@ -181,7 +181,7 @@ class _Layout:
             width=picture[0],
             height=picture[1],
             padding=(left, top, across - left, down - top),
-            background=self.options.background,
+            background=self.options.ground,
             dpi=self.dpi,
         )
 

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from enlarger import sizes
+from enlarger import regions, sizes
 from enlarger.errors import UsageError
 from enlarger.formats import format_named
 
@@ -80,10 +80,10 @@ class Options(BaseModel):
     padding: str | None = Field(None, description="Border on every side, as 40px or 5%; part of an exact size, on top of a scale.")
     background: str | None = Field(
         None,
-        description="Colour around the picture and behind what is transparent: #RRGGBB, white, black or transparent (the source's way).",
+        description="Around the picture and behind what is transparent: #RRGGBB, white, black, transparent (the source's way), a picture.",
     )
-    stages: Literal["auto", "gentle", "1", "2", "3"] = Field(
-        "auto", description="Passes to enlarge in; auto takes one up to 4x, two up to 16x, gentle steps of 2x."
+    stages: Literal["auto", "gentle", "0", "1", "2", "3"] = Field(
+        "auto", description="Passes to enlarge in; auto takes one up to 4x, two up to 16x, gentle steps of 2x; 0 enlarges nothing."
     )
     engine: str = Field("auto", description="Who enlarges: auto, or a name from `enlarger engines`.")
     model: str = Field("auto", description="Which weights or kernel: auto, or an id from `enlarger models`.")
@@ -110,6 +110,13 @@ class Options(BaseModel):
     creativity: int | None = Field(None, ge=0, le=100, description="How much a generative engine may invent; others refuse it.")
     denoise: Strength = Field(None, description="How strong the noise is that is taken off: 0 to 100, or auto, as the source has it.")
     deblock: Strength = Field(None, description="How strong the JPEG damage is that is taken off: 0 to 100, or auto.")
+    deblur: Strength = Field(None, description="How much of a small blur is taken back: 0 to 100, or auto.")
+    remove_object: str | None = Field(
+        None, description="What is filled from around it: boxes as x,y,width,height (parted by ;), or a mask, a file that is white there."
+    )
+    remove_background: bool = Field(False, description="Cut the subject out of a plain ground; what is behind it is --background.")
+    keep_shadow: bool = Field(False, description="With --remove-background: keep the shadow on the ground.")
+    protect: str | None = Field(None, description="Where no net may draw: text, faces and boxes as x,y,width,height, parted by ;.")
     sharpen: int = Field(0, ge=0, le=100, description="Sharpen the finished picture, within what is there around each place.")
     grain: int = Field(0, ge=0, le=100, description="Film grain over the finished picture; white and black stay.")
     style: Literal["faithful", "natural", "crisp"] | None = Field(
@@ -174,7 +181,7 @@ class Options(BaseModel):
     @field_validator("background")
     @classmethod
     def _background(cls, value: str | None) -> str | None:
-        return value if value is None else sizes.parse_background(value)
+        return value if value is None or sizes.is_file(value) else sizes.parse_background(value)
 
     @field_validator("device")
     @classmethod
@@ -200,16 +207,38 @@ class Options(BaseModel):
             for name in STYLES[self.style].keys() - asked:
                 object.__setattr__(self, name, STYLES[self.style][name])
                 asked.add(name)
+        if self.stages == "0" and not sizes.asked_sizes(self):
+            object.__setattr__(self, "scale", 1.0)
         if self.recipe is not None:
             for name, value in _of_recipe(self.recipe, resized=bool(sizes.asked_sizes(self))).items():
                 if name not in asked:
                     object.__setattr__(self, name, value)
         if self.on_doubt != "warn" and self.verify == "off":
             raise UsageError(f"{self.on_doubt} needs verify", hint="drop --verify off", subject="--on-doubt")
+        if self.protect is not None:
+            regions.parse(self.protect)
+        if self.keep_shadow and not self.remove_background:
+            raise UsageError("shadows are kept where the ground goes", hint="say --remove-background too", subject="--keep-shadow")
+        if self.backdrop is not None and not self.remove_background:
+            raise UsageError(
+                f"{self.backdrop} is a picture, which goes behind a subject that is cut out",
+                hint="say --remove-background too, or name a colour",
+                subject="--background",
+            )
         if self.max_size is not None and self.quality is not None:
             raise UsageError("either a quality or a size of the file", hint="drop one of --quality and --max-size", subject="--max-size")
         sizes.check(self)
         return self
+
+    @property
+    def ground(self) -> str | None:
+        """The background, where it is a colour."""
+        return None if self.background is None or sizes.is_file(self.background) else self.background
+
+    @property
+    def backdrop(self) -> str | None:
+        """The background, where it is the file of a picture."""
+        return self.background if self.background is not None and sizes.is_file(self.background) else None
 
     def asked(self) -> dict[str, Any]:
         """What was asked for, to be handed on: ``Options(**asked)`` is the same, and does not take a default for a wish."""

@@ -38,9 +38,11 @@ from enlarger.steps import plan
 from enlarger.steps.colour import to_srgb
 from enlarger.steps.crop import part, placed
 from enlarger.steps.decode import decode, probe
+from enlarger.steps.dials import repaired
 from enlarger.steps.fit import fitted
 from enlarger.steps.plan import dials_of
 from enlarger.steps.polish import polished
+from enlarger.steps.protect import protected
 from enlarger.steps.triage import damage
 
 if TYPE_CHECKING:
@@ -134,7 +136,7 @@ class Enlarger:
         planned = plan.with_strengths(planned, ailing)
         watch.add("triage", time.perf_counter() - seen)
         job = Job(kind_of(source), planned, options, picture, watch, call, dials_of(options, planned.stages), ailing)
-        if not planned.stages:
+        if planned.geometry.reduces:
             job.notices.append(not_enlarged(planned))
         return job
 
@@ -144,8 +146,10 @@ class Enlarger:
         kept = self.work_of(job)
         with scratch(job.call.scratch(planned)):
             samples, tally = run_stages(self.engines, job, kept)
-            samples = _polished(job, samples)
-            proof = Proof(picture, planned.unpadded(), options if planned.stages else options.model_copy(update={"verify": "off"}))
+            samples = _polished(job, _protected(job, samples))
+            proof = Proof(
+                picture, planned.unpadded(), options.model_copy(update={"verify": "off"}) if planned.geometry.reduces else options
+            )
             if planned.stages:
                 proof.shake(self.engines.whole_net(planned.stages[0], options), lambda: watch.step("verify"))
             samples = self._proved(job, samples, proof)
@@ -217,6 +221,22 @@ class Enlarger:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _protected(job: Job, samples: Samples) -> Samples:
+    """``samples`` without what nets drew where they may not, if anything is to be protected."""
+    words, shape = job.options.protect, job.planned.geometry
+    if words is None or not job.planned.stages:
+        return samples
+    start = time.perf_counter()
+    job.watch.step("protect")
+    job.protected = protected(words, job.picture, (shape.width, shape.height))
+    boxes = [Box(*place.box) for place in job.protected]
+    if boxes:
+        exact = fitted(samples, shape.width, shape.height)
+        samples = repaired(exact, job.picture, job.damage, boxes, min(job.picture.header.bits, 16)).samples()
+    job.watch.add("protect", time.perf_counter() - start)
+    return samples
 
 
 def _polished(job: Job, samples: Samples) -> Samples:

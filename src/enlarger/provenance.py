@@ -75,6 +75,8 @@ def report_of(job: Job, tally: Tally, fidelity: Fidelity | None) -> Report:
         ),
         triage=seen,
         fidelity=on_the_whole(fidelity, planned.geometry),
+        prepared=tuple(job.prepared),
+        protected=tuple(job.protected),
         between=tuple(job.between),
         warnings=tuple(Warning_(code=n.code, message=n.message) for n in notices),
         timings=watch.timings,

@@ -144,6 +144,25 @@ class Pause(Record):
     plan: str
 
 
+class Protected(Record):
+    """Where no net drew: ``kind`` is ``box``, ``text`` or ``face``; ``box`` is x, y, width, height in pixels of the result."""
+
+    kind: str
+    box: tuple[int, int, int, int]
+
+
+class Prepared(Record):
+    """A repair of the source before it was enlarged. ``strength`` is 0 to 100 where there is one; ``changed`` the RMS difference that it
+    made, in 1/255, over all samples; ``share`` the share of pixels that differ."""
+
+    name: str
+    strength: int | None = None
+    changed: float = 0.0
+    share: float = 0.0
+    seconds: float = 0.0
+    said: str = ""
+
+
 class Plan(Record):
     """The list of stages that will run, with every size computed before any pixel is touched.
 
@@ -156,6 +175,7 @@ class Plan(Record):
     output: OutputInfo
     geometry: Geometry
     scale: float
+    prepare: dict[str, str] = Field(default_factory=dict, description="Repairs of the source before it is enlarged, in their order.")
     stages: tuple[Stage, ...]
     estimate: Estimate
     alternatives: tuple[Alternative, ...] = ()
@@ -211,6 +231,8 @@ class Report(Record):
     tiles: Tiles
     triage: dict[str, Any] | None = None
     fidelity: Fidelity | None = Field(None, description="What verify measured on what was delivered; null when it did not run.")
+    protected: tuple[Protected, ...] = Field((), description="Where no net drew, because that was asked for.")
+    prepared: tuple[Prepared, ...] = Field((), description="What was repaired of the source before it was enlarged.")
     between: tuple[Fidelity, ...] = Field((), description="What verify found after each stage but the last, against the source.")
     warnings: tuple[Warning_, ...] = ()
     timings: dict[str, float] = Field(default_factory=dict, description="Seconds per step.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Set
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from enlarger.errors import UsageError
@@ -96,13 +97,18 @@ def parse_padding(text: str) -> tuple[float, str]:
     return float(match[1]), unit
 
 
+def is_file(background: str) -> bool:
+    """Whether a background is the name of a file rather than a colour."""
+    return background.strip().lower() not in COLOURS and not background.startswith("#") and Path(background).is_file()
+
+
 def parse_background(text: str) -> str:
     """``white``, ``black``, ``transparent`` or ``#RRGGBB``, as ``transparent`` or ``#rrggbb``. Raises :class:`ValueError`."""
     low = text.strip().lower()
     if low in COLOURS:
         return COLOURS[low]
     if not re.fullmatch(r"#[0-9a-f]{6}", low):
-        raise ValueError(f"{text!r} is no background; write #RRGGBB, white, black or transparent")
+        raise ValueError(f"{text!r} is no background; write #RRGGBB, white, black, transparent or the name of a picture")
     return low
 
 
@@ -150,7 +156,7 @@ def check(options: Options) -> None:
 def mark(options: Options) -> str:
     """What is put into the name of a result, such as ``4x``, ``8k``, ``3000x2000``, ``60x40cm`` or ``4x-3to2``."""
     sizes = asked_sizes(options)
-    first = f"{options.scale:g}x"
+    first = "finished" if options.stages == "0" else f"{options.scale:g}x"
     if sizes == ["width", "height"]:
         first = f"{options.width}x{options.height}"
     elif sized(options):

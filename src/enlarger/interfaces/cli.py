@@ -185,6 +185,30 @@ def enlarge(
     tell_result(result.report, json=json, quiet=quiet)
 
 
+ENLARGING = {
+    "stages", "scale", "engine", "model", "device", "threads", "tile", "memory", "skip_flat", "self_ensemble", "resemblance", "detail",
+    "texture", "creativity", "style", "faithful", "natural", "crisp", "set_", "pause_between_stages",
+}  # fmt: skip
+"""What says how to enlarge, which `enlarger finish` does not."""
+
+
+def _without_enlarging(command: Callable[..., None]) -> Callable[..., None]:
+    """Give ``command`` the flags of :func:`enlarge` that have nothing to do with enlarging, and their help."""
+    own = inspect.signature(enlarge)
+    kept = [p for p in own.parameters.values() if p.name not in ENLARGING]
+    command.__signature__ = own.replace(parameters=kept)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in kept}
+    command.__doc__ = (command.__doc__ or "").rstrip() + "\n\n    Parameters" + (enlarge.__doc__ or "").partition("    Parameters")[2]
+    return command
+
+
+@app.command(name="finish")
+@_without_enlarging
+def finish(*paths: Path, **given: Any) -> None:
+    """Repair and finish pictures without enlarging them, with the same report; NAME-finished.EXT by default."""
+    enlarge(*paths, stages="0", **given)
+
+
 app.command(judge.verify)
 app.command(judge.compare)
 app.command(plans.run)

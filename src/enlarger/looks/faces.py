@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from enlarger.errors import WeightsError
 from enlarger.face_finder import SURE, detect, detector, missing, model_path
-from enlarger.image import Image
+from enlarger.image import Box, Image
 
 SIDE = 640
 """Pixels of the longer side that faces are looked for at: one window of the detector. Faces of a 50th of the picture still show."""
@@ -26,6 +26,27 @@ def count(picture: Image) -> int | None:
     except WeightsError:
         return None
     return sum(face.score >= SURE for face in detect(session, reduced(picture)))
+
+
+def boxes(picture: Image) -> list[Box] | None:
+    """Where faces surely are, in the picture's pixels; ``None`` without the detector or its model."""
+    if missing():
+        return None
+    try:
+        session = _session(model_path())
+    except WeightsError:
+        return None
+    small = reduced(picture)
+    across, down = picture.width / small.shape[1], picture.height / small.shape[0]
+    found = []
+    for face in detect(session, small):
+        if face.score >= SURE:
+            x, y, width, height = face.box
+            left, top = max(0, int(x * across)), max(0, int(y * down))
+            right, bottom = min(picture.width, round((x + width) * across)), min(picture.height, round((y + height) * down))
+            if right > left and bottom > top:
+                found.append(Box(left, top, right - left, bottom - top))
+    return found
 
 
 @cache

@@ -51,6 +51,64 @@ def lettering(crops: tuple[Crop, ...]) -> Lettering:
     return best
 
 
+def lines_of(crop: Crop) -> list[tuple[int, int, int, int]]:
+    """Lines of letters in a crop that surely are some: ``left, top, right, bottom`` of their small letters, in its pixels.
+
+    Stricter than :func:`lettering`: ink of about one tone on even paper, level over :data:`LEAST` pieces that do not overlap.
+    """
+    found = []
+    for size in (1, 3):
+        plane = crop.luma if size == 1 else _reduced(crop.luma, size)
+        if plane.shape[0] < 12 or plane.shape[1] < LEAST * PIECE:
+            continue
+        change, _ = _changes(plane)
+        chains: list[list[tuple[int, int, int]]] = []
+        for left in range(0, plane.shape[1] - PIECE // 2, PIECE):
+            for top, bottom in _lines(change[:, left : left + PIECE].mean(1)):
+                # Ascenders and descenders belong to a line, and so does some paper above and below it.
+                high = bottom - top
+                if not _printed(plane[max(0, top - high // 2) : bottom + high // 2, left : left + PIECE]):
+                    continue
+                allowed = max(1, high // 4)
+                chain = next(
+                    (c for c in chains if c[-1][0] == left - PIECE and abs(c[-1][1] - top) <= allowed >= abs(c[-1][2] - bottom)), None
+                )
+                if chain is None:
+                    chains.append([(left, top, bottom)])
+                else:
+                    chain.append((left, top, bottom))
+        for chain in chains:
+            if len(chain) >= LEAST:
+                tops, bottoms = [top for _, top, _ in chain], [bottom for _, _, bottom in chain]
+                left, right = max(0, chain[0][0] - PIECE // 2), min(plane.shape[1], chain[-1][0] + PIECE + PIECE // 2)
+                found.append((left * size, min(tops) * size, right * size, max(bottoms) * size))
+    return found
+
+
+PIECE, LEAST = 48, 3
+"""Width in which a line must show by itself, a word, and how many of them in a row make one."""
+
+EVEN_PAPER, EVEN_INK = 0.1, 0.3
+"""Deviation of paper and of ink from its own tone, of what lies between the two."""
+
+
+def _printed(plane: Floats) -> bool:
+    """Whether ``plane`` is ink of one tone on paper of one tone, some of each."""
+    low, high = np.percentile(plane, (3, 97))
+    if high - low < CONTRAST:
+        return False
+    dark = plane < (low + high) / 2
+    share = float(dark.mean())
+    paper, ink = (plane[~dark], plane[dark]) if share < 0.5 else (plane[dark], plane[~dark])
+    if not 0.06 <= min(share, 1 - share) <= 0.45:
+        return False
+    # Letters of a few pixels are half edge: the middle half of what is darker has to be of one tone.
+    quartiles = np.percentile(ink, (25, 75))
+    apart = abs(float(np.median(paper)) - float(np.median(ink)))
+    calm = float(np.percentile(np.abs(paper - np.median(paper)), 70))
+    return calm <= EVEN_PAPER * apart and float(quartiles[1] - quartiles[0]) <= 2 * EVEN_INK * apart
+
+
 def _looked(crops: tuple[Crop, ...], size: int) -> Lettering:
     heights: list[float] = []
     contrasts: list[float] = []

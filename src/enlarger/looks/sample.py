@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger.image import Image, Samples
+from enlarger.image import Box, Image, Samples
 
 SIDE = 320
 """Side of a crop, in pixels. A multiple of 8 and of most pixel-art blocks is not needed: crops know where they lie."""
@@ -92,6 +92,11 @@ def sample(picture: Image) -> Sample:
     under = _ground(colours, alpha)
     crops = [_crop(samples, picture, x, y, w, h, under) for x, y, w, h in _places(width, height, colours, alpha, step)]
     return Sample(width, height, picture.channels == 1, tuple(crops), _laid(colours, alpha, under), alpha, step)
+
+
+def crop_of(picture: Image, box: Box) -> Crop:
+    """``box`` of ``picture``, what is transparent laid on white."""
+    return _crop(picture.samples, picture, box.x, box.y, box.width, box.height, 255)
 
 
 def _split(samples: Samples, picture: Image) -> tuple[Bytes, Bytes | None]:

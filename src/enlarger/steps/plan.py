@@ -26,7 +26,8 @@ from enlarger.steps.triage import Damage
 OTHERS = ("enlarger-crisp-x4", "enlarger-restore-x4")
 """Nets of ours that a plan made by ``auto`` names besides the one it takes."""
 
-REPAIRING = "take a net that repairs: --model enlarger-restore-x4"
+NATIVE_REPAIRS: tuple[Literal["denoise", "deblock"], ...] = ("denoise", "deblock")
+"""Repairs that some nets do themselves; what the chosen one does not, is done to the source before."""
 
 CPU_FACTOR = (("avx512f", 1.0), ("avx2", 1.7), ("asimd", 2.0), ("neon", 2.0))
 """How much longer a net takes than the catalogue says on CPUs that have no more than this instruction set."""
@@ -46,10 +47,11 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
     chosen = choose_format(header, options, output)
     if options.max_size is not None:
         budget.check(chosen)
-    geometry, alpha = _background(geometry, header, chosen)
+    cut = options.remove_background and options.backdrop is None
+    geometry, alpha = _background(geometry, replace(header, alpha=header.alpha or cut), chosen)
     width, height = geometry.size
     chosen.check_fits(width, height, alpha=alpha, quality=options.quality)
-    part = replace(header, width=geometry.crop[2], height=geometry.crop[3])
+    part = replace(header, width=geometry.crop[2], height=geometry.crop[3], alpha=header.alpha or cut)
     choice = _choose(part, options, geometry)
     if options.self_ensemble and options.style is None and choice.engine.spec.scope == "picture":
         raise UsageError(f"not supported by {choice.engine.spec.name}", hint="a kernel does not err by turns", subject="--self-ensemble")
@@ -71,6 +73,7 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
         output=info,
         geometry=geometry,
         scale=options.scale if not sized(options) else geometry.scale,
+        prepare=_repairs(stages, options),
         stages=stages,
         estimate=estimate(part, stages, info, choice.models, dials),
         alternatives=choice.alternatives,
@@ -116,19 +119,13 @@ def with_native(stages: Sequence[Stage], options: Options) -> tuple[Stage, ...]:
     if _model_of(stages[-1]).exact and any(changed.values()):
         name = next(n for n, asked in changed.items() if asked)
         raise UsageError(f"not supported by {stages[-1].model}", hint="its pixels are exact; drop it", subject=f"--{name}")
-    hints = {"creativity": "only generative engines invent; drop it", "denoise": REPAIRING, "deblock": REPAIRING}
-    repairs: dict[str, int | Literal["auto"]] = {}
     everywhere: dict[str, int | Literal["auto"]] = {}
-    for name, hint in hints.items():
-        value = getattr(options, name)
-        if value is None or (not value and name not in can[0]):
-            continue
-        if name not in can[0]:
-            raise UsageError(f"not supported by {stages[0].model}", hint=hint, subject=f"--{name}")
-        (everywhere if name == "creativity" else repairs)[name] = value
-    for name in ("denoise", "deblock"):
-        if name in can[0]:  # whoever takes a net for restoring and says nothing wants what the source needs
-            repairs.setdefault(name, "auto")
+    if options.creativity is not None:
+        if "creativity" not in can[0]:
+            raise UsageError(f"not supported by {stages[0].model}", hint="only generative engines invent; drop it", subject="--creativity")
+        everywhere["creativity"] = options.creativity
+    # Whoever takes a net for restoring and says nothing wants what the source needs.
+    repairs = {name: "auto" if (value := getattr(options, name)) is None else value for name in NATIVE_REPAIRS if name in can[0]}
     if options.detail > 50 and "detail" in can[-1]:
         everywhere["detail"] = options.detail
     rows = (
@@ -136,6 +133,17 @@ def with_native(stages: Sequence[Stage], options: Options) -> tuple[Stage, ...]:
         for i, (s, able) in enumerate(zip(stages, can, strict=True))
     )
     return tuple(stage.model_copy(update={"native": native}) for stage, native in rows)
+
+
+def _repairs(stages: Sequence[Stage], options: Options) -> dict[str, str]:
+    """What is done to the source before: all that was asked for and that the first stage's model does not do itself."""
+    native = stages[0].native if stages else {}
+    found: dict[str, str] = {}
+    for name in ("remove_object", "deblock", "denoise", "deblur", "remove_background"):
+        value = getattr(options, name)
+        if value not in (None, False, 0) and name not in native:
+            found[name.replace("_", "-")] = "" if value is True else str(value)
+    return found
 
 
 def with_strengths(planned: Plan, damage: Damage) -> Plan:
@@ -283,7 +291,11 @@ def _work_seconds(choice: _Choice, header: Header, options: Options, geometry: G
 
 def _stages(header: Header, options: Options, choice: _Choice, geometry: Geometry) -> list[Stage]:
     """Passes from the part of the source to the picture; none where that is smaller."""
-    if geometry.reduces:
+    if geometry.reduces or options.stages == "0":
+        if not geometry.reduces and (geometry.width, geometry.height) != (header.width, header.height):
+            raise UsageError(
+                "without stages nothing is enlarged", hint="ask for a smaller size, or for enlarger enlarge", subject="--stages 0"
+            )
         return []
     size, out = (header.width, header.height), (geometry.width, geometry.height)
     stages: list[Stage] = []

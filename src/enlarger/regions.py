@@ -1,0 +1,24 @@
+"""The words that regions of a picture are named by. Text to boxes, no pixels."""
+
+from __future__ import annotations
+
+import re
+
+from enlarger.errors import UsageError
+
+
+def parse(words: str) -> tuple[set[str], list[tuple[int, int, int, int]]]:
+    """``text``, ``faces`` and boxes as ``x,y,width,height``, parted by commas, semicolons or spaces. Raises :class:`UsageError`."""
+    kinds: set[str] = set()
+    numbers: list[int] = []
+    for word in re.split(r"[;,\s]+", words.strip()):
+        if word in ("text", "faces"):
+            kinds.add(word)
+        elif re.fullmatch(r"\d{1,7}", word):
+            numbers.append(int(word))
+        else:
+            raise UsageError(f"{word!r} is nothing to protect", hint="write text, faces, or a box as x,y,width,height", subject="--protect")
+    x, y, wide, high = (numbers[i::4] for i in range(4))
+    if len(numbers) % 4 or not all((*wide, *high)):
+        raise UsageError("a box is four numbers", hint="write x,y,width,height, such as 40,30,200,60", subject="--protect")
+    return kinds, list(zip(x, y, wide, high, strict=True))

@@ -1,0 +1,98 @@
+"""Protect: where no net may draw. There the result is what the source vouches for, plainly enlarged and locked, feathered into the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enlarger.errors import InputError, UsageError
+from enlarger.image import Box, Image
+from enlarger.looks import faces
+from enlarger.looks.lettering import lines_of
+from enlarger.looks.sample import crop_of
+from enlarger.regions import parse
+from enlarger.report import Protected
+
+STRIP = 256
+"""Rows in which text is looked for at a time, and how many the next ones share: a line of letters lies whole in one of them."""
+SHARED = 64
+
+CELL = 8
+"""Pixels that text boxes are rounded to before neighbours become one."""
+
+AROUND_FACE = 0.2
+"""Of a face's width, around what the detector calls face."""
+
+
+def protected(words: str, picture: Image, size: tuple[int, int]) -> list[Protected]:
+    """What is to be protected of ``picture``, as boxes in the result of ``size``. Raises :class:`UsageError` and :class:`InputError`."""
+    kinds, boxes = parse(words)
+    found: list[tuple[str, Box]] = []
+    for box in (Box(*numbers) for numbers in boxes):
+        if box.right > picture.width or box.bottom > picture.height:
+            raise InputError(
+                f"the box {box.x},{box.y},{box.width},{box.height} to be protected reaches outside the picture, "
+                f"which is {picture.width} x {picture.height}",
+                hint="give x,y,width,height in pixels of the upright source",
+                subject=picture.header.name,
+            )
+        found.append(("box", box))
+    if "text" in kinds:
+        found += [("text", box) for box in text_of(picture)]
+    if "faces" in kinds:
+        places = faces.boxes(picture)
+        if places is None:
+            raise UsageError(
+                "faces cannot be looked for",
+                hint="pip install 'enlarger[faces]' and enlarger models --fetch yunet, or name boxes",
+                subject="--protect",
+            )
+        found += [("face", _grown(box, round(AROUND_FACE * box.width), picture)) for box in places]
+    across, down = size[0] / picture.width, size[1] / picture.height
+    return [Protected(kind=kind, box=_scaled(box, across, down)) for kind, box in found]
+
+
+def _scaled(box: Box, across: float, down: float) -> tuple[int, int, int, int]:
+    x, y = round(box.x * across), round(box.y * down)
+    return x, y, round(box.right * across) - x, round(box.bottom * down) - y
+
+
+def _grown(box: Box, by: int, picture: Image) -> Box:
+    x, y = max(0, box.x - by), max(0, box.y - by)
+    return Box(x, y, min(picture.width, box.right + by) - x, min(picture.height, box.bottom + by) - y)
+
+
+def text_of(picture: Image) -> list[Box]:
+    """Where lines of letters are, with what is above and below their small letters; neighbouring lines are one box."""
+    marked = np.zeros((-(-picture.height // CELL), -(-picture.width // CELL)), bool)
+    for y in range(0, picture.height, STRIP - SHARED):
+        for left, top, right, bottom in lines_of(crop_of(picture, Box(0, y, picture.width, min(STRIP, picture.height - y)))):
+            high = bottom - top
+            rows = slice(max(0, y + top - high) // CELL, -(-min(picture.height, y + bottom + high) // CELL))
+            marked[rows, left // CELL : -(-right // CELL)] = True
+    return [_cut(Box(x * CELL, y * CELL, w * CELL, h * CELL), picture) for x, y, w, h in _islands(marked)]
+
+
+def _cut(box: Box, picture: Image) -> Box:
+    return Box(box.x, box.y, min(box.right, picture.width) - box.x, min(box.bottom, picture.height) - box.y)
+
+
+def _islands(mask: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
+    """Bounding boxes ``x, y, width, height`` of what hangs together in ``mask``, corners included."""
+    left = mask.copy()
+    boxes = []
+    while left.any():
+        seed = divmod(int(left.argmax()), left.shape[1])
+        stack, ys, xs = [seed], [seed[0]], [seed[1]]
+        left[seed] = False
+        while stack:
+            y, x = stack.pop()
+            top, edge = max(0, y - 1), max(0, x - 1)
+            for v, u in np.argwhere(left[top : y + 2, edge : x + 2]):
+                near = top + int(v), edge + int(u)
+                left[near] = False
+                stack.append(near)
+                ys.append(near[0])
+                xs.append(near[1])
+        boxes.append((min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1))
+    return boxes
