@@ -175,7 +175,7 @@ def test_a_list_of_jobs_and_what_is_wrong_in_it(photos: Path, capsys: pytest.Cap
         (["empty", "-o", "out"], 4, "enlarger: empty: there is no picture to enlarge; check the path and the patterns"),
         (["no*.png", "-o", "out"], 4, "enlarger: no*.png: no picture matches this; check the pattern"),
         (["photos", "-o", "file"], 5, "enlarger: file: many results need a folder, and this is a file; name a folder"),
-        (["photos", "-o", "out", "--engine", "none"], 7, "enlarger: none: no such engine; installed engines are ncnn, resample"),
+        (["photos", "-o", "out", "--engine", "none"], 7, "enlarger: none: no such engine; installed engines are ncnn, pixelart, resample"),
         (["photos", "-o", "out", "--jobs", "no.csv"], 4, "enlarger: no.csv: no such file; check the path"),
     ],
 )

@@ -240,9 +240,10 @@ def _medians(rows: Samples, across: Axis, height: int) -> Samples:
 
 def _merged(samples: Samples) -> Samples:
     """``samples`` with each colour replaced by the most frequent one that is next to it within :data:`MERGED`."""
-    colours, where, counts = np.unique(samples.reshape(-1, samples.shape[2]), axis=0, return_inverse=True, return_counts=True)
-    if len(colours) > MOST_COLOURS:
+    _, first_seen, where, counts = np.unique(keys(samples), return_index=True, return_inverse=True, return_counts=True)
+    if len(counts) > MOST_COLOURS:
         return samples
+    colours = samples.reshape(-1, samples.shape[2])[first_seen]
     near = MERGED * np.iinfo(samples.dtype).max / 255
     wide = colours.astype(np.int32)
     stands_for = np.full(len(colours), -1)
