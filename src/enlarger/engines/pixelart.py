@@ -14,11 +14,11 @@ from __future__ import annotations
 import math
 import weakref
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from enlarger.engines import pixel_edges, pixel_grid
 from enlarger.engines.engine import Device, EngineSpec, ModelSpec
@@ -44,7 +44,16 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    grid: Literal["auto", "off"] | Annotated[int, Field(ge=2, le=pixel_grid.LARGEST)] = "auto"
+    grid: Literal["auto", "off"] | int = "auto"
+
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _known(cls, value: object) -> object:
+        if value in ("auto", "off"):
+            return value
+        if str(value).isdecimal() and 2 <= int(str(value)) <= pixel_grid.LARGEST:
+            return int(str(value))
+        raise ValueError(f"it is auto, off, or the side of a block from 2 to {pixel_grid.LARGEST}")
 
 
 class PixelArt:
