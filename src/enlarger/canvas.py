@@ -129,6 +129,13 @@ class Canvas:
         with os.fdopen(os.dup(self._file), "rb") as file:
             return np.memmap(file, self.dtype, "r", shape=shape)
 
+    def mutable(self) -> Samples:
+        """The same, to be changed in place."""
+        if self._array is not None:
+            return self._array
+        with os.fdopen(os.dup(self._file), "rb+") as file:
+            return np.memmap(file, self.dtype, "r+", shape=(self.height, self.width, self.bands))
+
     def close(self) -> None:
         """Give the memory or the file back; samples that were handed out stay valid until they are dropped."""
         self._array = None

@@ -39,7 +39,7 @@ NO_WISHES = Call()
 class Job:
     """One picture between :meth:`Enlarger.prepare` and :meth:`Enlarger.deliver`. Close it to keep unfinished work for a later call.
 
-    ``picture`` is the part of the source that is enlarged. Stages before ``first`` were run before, and ``begun`` is what they delivered,
+    ``picture`` is the part of the source that is enlarged, ``original`` what it was before repairs. Stages before ``first`` were run before, and ``begun`` is what they delivered,
     perhaps corrected by hand; ``command`` is what was said to go on. ``between`` is what verify found after each stage but the last.
     """
 
@@ -47,6 +47,7 @@ class Job:
     planned: Plan
     options: Options
     picture: Image
+    original: Image
     watch: Watch
     call: Call
     dials: Dials

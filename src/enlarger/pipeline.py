@@ -42,6 +42,7 @@ from enlarger.steps.dials import repaired
 from enlarger.steps.fit import fitted
 from enlarger.steps.plan import dials_of
 from enlarger.steps.polish import polished
+from enlarger.steps.prepare import without_damage, without_objects
 from enlarger.steps.protect import protected
 from enlarger.steps.triage import damage
 
@@ -131,11 +132,25 @@ class Enlarger:
             picture = _readers(options)[1](source, allow_truncated=options.allow_truncated)
         watch.add("decode", time.perf_counter() - started - watch.timings["plan"])
         seen = time.perf_counter()
-        planned, picture = shown(planned, to_srgb(picture) if options.srgb else picture)
-        ailing = damage(picture)
+        with scratch(call.scratch(planned)):
+            whole = to_srgb(picture) if options.srgb else picture
+            if options.remove_object is not None:
+                watch.step("prepare")
+                whole, filled = without_objects(whole, options.remove_object, options.seed)
+            planned, original = shown(planned, whole)
+            ailing = damage(original)
+            picture, done = original, [filled] if options.remove_object is not None else []
+            if planned.prepare.keys() & {"deblock", "denoise", "deblur"}:
+                watch.step("prepare")
+                picture, cleaned = without_damage(picture, ailing, planned.prepare)
+                done += cleaned
         planned = plan.with_strengths(planned, ailing)
-        watch.add("triage", time.perf_counter() - seen)
-        job = Job(kind_of(source), planned, options, picture, watch, call, dials_of(options, planned.stages), ailing)
+        ailing = ailing if picture is original else damage(picture)
+        watch.add("prepare", sum(repair.seconds for repair in done))
+        watch.add("triage", time.perf_counter() - seen - watch.timings["prepare"])
+        job = Job(
+            kind_of(source), planned, options, picture, original, watch, call, dials_of(options, planned.stages), ailing, prepared=done
+        )
         if planned.geometry.reduces:
             job.notices.append(not_enlarged(planned))
         return job

@@ -39,6 +39,7 @@ def job_key(job: Job) -> str:
         "between": repr(dials.between) if len(planned.stages) > 1 else "",
         "allow_truncated": options.allow_truncated,
         "srgb": options.srgb,
+        "prepare": [planned.prepare, [(repair.name, repair.strength, repair.changed, repair.share) for repair in job.prepared], options.seed],
         "crop": planned.geometry.crop,
         "repaired": options.on_doubt == "repair" and len(planned.stages) > 1,
         "versions": {"enlarger": __version__, **libraries()},
@@ -52,7 +53,7 @@ def report_of(job: Job, tally: Tally, fidelity: Fidelity | None) -> Report:
     picture, planned, options, watch, work = job.picture, job.planned, job.options, job.watch, job.work
     source = planned.source.model_copy(update={"sha256": picture.sha256})
     started = time.perf_counter()
-    seen = triage(picture, job.damage).model_dump(mode="json", exclude={"path"})
+    seen = triage(job.original, job.damage if job.original is picture else None).model_dump(mode="json", exclude={"path"})
     watch.add("triage", time.perf_counter() - started)
     watch.total()
     notices = [*picture.notices, *job.notices]

@@ -49,26 +49,7 @@ class Damage:
     @property
     def deblock(self) -> int:
         """Likewise: 0 for a JPEG of quality 100 or none, 100 for quality 25."""
-        return 0 if self.jpeg is None else max(0, min(100, round((100 - quality(self.jpeg)) / 0.75)))
-
-
-IJG = (
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
-)
-"""Steps of luma at quality 50 (T.81 table K.1), which libjpeg scales by quality."""
-
-
-def quality(steps: Quantisation) -> float:
-    """The quality from 1 to 100 at which libjpeg's tables are about as coarse as ``steps``; the mean ratio to :data:`IJG` decides."""
-    scale = 100 * float(np.mean(np.asarray(steps.luma, np.float64) / np.asarray(IJG, np.float64).ravel()))
-    return float(np.clip((200 - scale) / 2 if scale <= 100 else 5000 / scale, 1, 100))
+        return 0 if self.jpeg is None else max(0, min(100, round((100 - compression.quality_of_file(self.jpeg)) / 0.75)))
 
 
 def damage(picture: Image) -> Damage:

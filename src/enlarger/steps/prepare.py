@@ -1,0 +1,95 @@
+"""Prepare: what is repaired of a source before it is enlarged. Marks and wires go first, then damage, then what is behind the subject."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from enlarger.canvas import SOURCE_IN_MEMORY, Canvas
+from enlarger.errors import InputError
+from enlarger.image import Box, Image, Samples
+from enlarger.repairs import deblur
+from enlarger.repairs.clean import cleaned
+from enlarger.repairs.fill import fill_in_place
+from enlarger.repairs.mask import Mask, boxes_of, mask_of_boxes, mask_of_picture
+from enlarger.report import Prepared
+from enlarger.steps.decode import decode
+from enlarger.steps.triage import Damage
+
+ROWS = 256
+
+BOXES = re.compile(r"[\d\s,;]+")
+
+
+def without_objects(picture: Image, words: str, seed: int) -> tuple[Image, Prepared]:
+    """``picture`` with what ``words`` name filled from around it: boxes, or the file of a mask of the picture's size.
+
+    Raises :class:`InputError` and :class:`UsageError` for what is no mask of it.
+    """
+    start = time.perf_counter()
+    mask = _mask(picture, words)
+    samples = _own(picture.samples)
+    fill_in_place(samples, mask, seed)
+    made = dataclasses.replace(picture, samples=samples)
+    return made, _told("remove-object", picture.samples, samples, picture.channels, start, said=words)
+
+
+def _mask(picture: Image, words: str) -> Mask:
+    if BOXES.fullmatch(words):
+        return mask_of_boxes(boxes_of(words), picture.width, picture.height)
+    if not Path(words).is_file():
+        raise InputError("there is no such mask", hint="name a file, or boxes as x,y,width,height", subject=words)
+    drawn = decode(words)
+    return mask_of_picture(drawn.samples, drawn.alpha, picture.width, picture.height, name=words)
+
+
+def without_damage(picture: Image, damage: Damage, wanted: Mapping[str, str]) -> tuple[Image, list[Prepared]]:
+    """``picture`` deblocked, denoised and deblurred as ``wanted`` (names of repairs, and 0 to 100 or ``auto``)."""
+    channels = picture.channels
+    strengths = {name: wanted.get(name, "0") for name in ("deblock", "denoise", "deblur")}
+    if not any(value != "0" for value in strengths.values()):
+        return picture, []
+    blur = deblur.measured(picture.samples, channels, float(np.mean(damage.noise))) if strengths["deblur"] != "0" else None
+    found = {"deblock": damage.deblock, "denoise": damage.denoise, "deblur": deblur.auto(blur)}
+    number = {name: found[name] if value == "auto" else int(value) for name, value in strengths.items()}
+    samples, done = cleaned(picture.samples, channels, **number, noise=damage.noise, quantisation=damage.jpeg, blur=blur)
+    told = [Prepared(name=d.name, strength=d.strength, changed=round(255 * d.changed_rms, 3), seconds=d.seconds) for d in done]
+    # Whatever was repaired is not rounded as the file said any more.
+    return (dataclasses.replace(picture, samples=samples, jpeg=None) if done else picture), told
+
+
+def _own(samples: Samples) -> Samples:
+    """A copy that may be written to; in a file where it is large."""
+    height, width, bands = samples.shape
+    canvas = Canvas(width, height, bands, np.uint8 if samples.dtype == np.uint8 else np.uint16, in_memory=SOURCE_IN_MEMORY)
+    for y in range(0, height, ROWS):
+        rows = np.ascontiguousarray(samples[y : y + ROWS])
+        canvas.write(Box(0, y, width, len(rows)), rows)
+    return canvas.mutable()
+
+
+def _told(name: str, before: Samples, after: Samples, channels: int, start: float, *, said: str) -> Prepared:
+    """What a repair changed, strip by strip."""
+    total = differing = 0.0
+    top = float(np.iinfo(before.dtype).max)
+    for y in range(0, before.shape[0], ROWS):
+        was, now = before[y : y + ROWS, :, :channels], after[y : y + ROWS, :, :channels]
+        gap = (now.astype(np.float32) - was) * np.float32(255 / top)
+        total += float(np.square(gap).sum(dtype=np.float64))
+        other = (gap != 0).any(2)
+        if after.shape[2] > before.shape[2]:
+            other |= after[y : y + ROWS, :, -1] != top
+        differing += float(other.sum())
+    pixels = before.shape[0] * before.shape[1]
+    return Prepared(
+        name=name,
+        changed=round(float(np.sqrt(total / (pixels * channels))), 3),
+        share=round(differing / pixels, 5),
+        seconds=round(time.perf_counter() - start, 3),
+        said=said,
+    )
