@@ -38,7 +38,8 @@ def with_ncnn(param: Path, weights_file: Path, x: Pixels) -> Pixels:
         raise ValueError(f"ncnn does not read {param}")
     extractor = net.create_extractor()
     picture = np.ascontiguousarray(x)
-    extractor.input("data", ncnn.Mat(picture))  # borrows `picture`
+    data = ncnn.Mat(picture).clone()  # channels begin at multiples of 16 bytes, as Crop takes them to
+    extractor.input("data", data)
     status, out = extractor.extract("output")
     if status:
         raise ValueError(f"ncnn does not run {param}")
@@ -81,9 +82,9 @@ def write_onnx(net: Compact, path: Path) -> None:
 
 
 def probe(conditions: int = 0, seed: int = 5) -> Pixels:
-    """(3 + conditions, 48, 56) in [0, 1]: smooth colour, edges and noise; behind them constant planes of random strength."""
+    """(3 + conditions, 47, 55) in [0, 1], sides odd: smooth colour, edges and noise; behind them constant planes of random strength."""
     random = np.random.default_rng(seed)
-    y, x = np.mgrid[0:48, 0:56] / 8
+    y, x = np.mgrid[0:47, 0:55] / 8
     smooth = np.stack([np.sin(x + y), np.cos(x - 2 * y), np.sin(x) * np.cos(y)]) * 0.3 + 0.5
     edges = np.where((x % 2 > 1) ^ (y % 3 > 1), 0.25, -0.25)
     colours = np.clip(smooth + edges + random.normal(0, 0.03, smooth.shape), 0, 1)

@@ -215,6 +215,9 @@ class Net:
         ncnn = library()
         extractor = self._net.create_extractor()
         borrowed = ncnn.Mat(planes)  # borrows the array's memory: `planes` stays referenced until extract() is back
+        if self._conditions:
+            # ncnn's Crop takes channels to begin at multiples of 16 bytes, which those of an array of odd sides do not.
+            borrowed = borrowed.clone()
         _check(extractor.input(source, borrowed), self.model)
         status, mat = extractor.extract(target)
         _check(status, self.model)
