@@ -21,6 +21,9 @@ from enlarger.report import Plan
 from enlarger.steps.tiles import Grid, edge
 from enlarger.steps.verify import Verifier
 
+PER_SIGMA = 4.0
+"""Strength of denoising per 1/255 of the noise's standard deviation."""
+
 STRIP = 2**21
 """Samples that are handed over at a time."""
 
@@ -70,7 +73,9 @@ class Proof:
     def begin(self) -> None:
         out = self._planned.output
         mode: Literal["quick", "full"] = "full" if self._options.verify == "full" else "quick"
-        self._verifier = Verifier(self._source, out.width, out.height, mode=mode, tile_lines=tile_lines(self._planned))
+        asked = self._planned.stages[0].native.get("denoise", 0) if self._planned.stages else 0
+        taken = 0.0 if asked == "auto" else float(asked) / PER_SIGMA
+        self._verifier = Verifier(self._source, out.width, out.height, mode=mode, tile_lines=tile_lines(self._planned), taken=taken)
 
     def add(self, y: int, rows: Samples) -> None:
         """The next rows of the result, ``(n, width, bands) uint8`` or ``uint16``; bands that the source lacks are left out."""

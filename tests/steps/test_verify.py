@@ -174,3 +174,16 @@ def test_the_invention_map_ranks_errors_better_than_contrast() -> None:
         assert found.shape == (height, width)
         gains.append(rank_correlation(found, error) - rank_correlation(windows.std(axis=(2, 3)), error))
     assert np.mean(gains) > 0.05, gains
+
+
+def test_noise_that_was_asked_to_go_need_not_come_back(source: NDArray[np.uint8], result: NDArray[np.uint8]) -> None:
+    """Even where the estimate finds none, as in a picture without a quiet place."""
+    noisy = (source + np.random.default_rng(1).normal(0, 15, source.shape)).round().clip(0, 255).astype(np.uint8)
+
+    def judged(**told: float) -> str:
+        verifier = Verifier(decode(noisy), result.shape[1], result.shape[0], noise=0.0, **told)
+        verifier.add(0, result)
+        return verifier.finish().measures["consistency"].verdict
+
+    assert judged() == "doubtful"
+    assert judged(taken=15.0) == "pass"

@@ -49,7 +49,8 @@ class Verifier:
     """Judges a result of ``width`` x ``height`` pixels against ``source``; both without padding, crop undone.
 
     ``tile_lines`` are the x and y at which tiles meet (line i lies between pixels i - 1 and i); ``None`` where nobody knows.
-    ``noise`` is the source's sigma in 1/255, by default estimated; what a JPEG source was rounded by it says itself.
+    ``noise`` is the source's sigma in 1/255, by default estimated; what a JPEG source was rounded by it says itself. ``taken`` is the
+    sigma of noise that the caller asked to be taken off, which need not come back either.
     ``reader`` reads words in full mode, by default that of the extra ``text``.
     Raises :class:`InputError` when the result is smaller than the source.
     """
@@ -63,6 +64,7 @@ class Verifier:
         mode: Mode = "quick",
         tile_lines: tuple[Sequence[int], Sequence[int]] | None = None,
         noise: float | None = None,
+        taken: float = 0.0,
         reader: text.Reader | None = None,
     ) -> None:
         if width < source.width or height < source.height:
@@ -71,7 +73,7 @@ class Verifier:
         self.mode = mode
         self.width, self.height = width, height
         self.grid = Grid(source.width, source.height, width, height)
-        self.noise = noise_of(source) if noise is None else noise
+        self.noise = max(taken, noise_of(source) if noise is None else noise)
         self._pairing = Pairing(source, width, height, self.grid)
         self._consistency = consistency.Tally(self.grid, self.noise, source.jpeg)
         self._registration = registration.Tally(self.grid)
