@@ -92,6 +92,15 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     *((module, ("NOUNS", "FILES")) for module in GROUPS["FILES"]),
     *((module, ("NOUNS", "PIXELS")) for module in GROUPS["PIXELS"]),
     *((module, ("NOUNS", "FILES", "PIXELS", "CODECS")) for module in GROUPS["CODECS"]),
+    *((module, ("NOUNS", "PIXELS")) for module in ("enlarger.repairs.parts", "enlarger.repairs.shrinkage")),
+    ("enlarger.repairs.denoise", ("NOUNS", "PIXELS", "enlarger.repairs.parts", "enlarger.repairs.shrinkage")),
+    ("enlarger.repairs.deblock", ("NOUNS", "PIXELS", "LOOKS", "enlarger.repairs.parts", "enlarger.repairs.shrinkage")),
+    ("enlarger.repairs.quiet", ("NOUNS", "LOOKS", "enlarger.repairs.denoise", "enlarger.repairs.shrinkage")),
+    (
+        "enlarger.repairs.deblur",
+        ("NOUNS", "PIXELS", "LOOKS", *(f"enlarger.repairs.{part}" for part in ("denoise", "parts", "quiet", "shrinkage"))),
+    ),
+    ("enlarger.repairs.clean", ("NOUNS", *(f"enlarger.repairs.{part}" for part in ("denoise", "deblock", "deblur")))),
     *((module, ("NOUNS", "PIXELS", "CODECS", "REPAIRS")) for module in GROUPS["REPAIRS"]),
     # Whoever judges shares nothing with those who made what is judged, or one would vouch for itself.
     *((module, ("NOUNS", "CODECS", "MEASURES")) for module in (*GROUPS["MEASURES"], "enlarger.steps.verify")),

@@ -1,8 +1,9 @@
 """Deblur: a small Gaussian blur undone as far as the noise allows.
 
-A regularised inverse makes edges steep and noise strong; how strong in each coefficient of a patch is known, and so
-:mod:`shrinkage` takes it out again (as in Dabov et al., "Image restoration by sparse 3D transform-domain collaborative filtering", 2008,
-without its matching). What then lies outside of the values around a pixel was no detail but ringing, and is cut.
+What a regularised inverse adds to a picture is detail and noise; how strong the noise is in each coefficient of a patch is known, and
+so :mod:`shrinkage` takes it out again (as Dabov et al. do in "Image restoration by sparse 3D transform-domain collaborative filtering",
+2008). Where only noise was added, nothing is: the picture is never smoother than before. What then lies outside of the values around
+a pixel was no detail but ringing, and is cut.
 
 Blur of motion is left alone: its direction and length cannot be told from edges cheaply and surely.
 """
@@ -24,8 +25,8 @@ from enlarger.repairs.parts import by_parts
 from enlarger.repairs.quiet import looked, spectra
 from enlarger.repairs.shrinkage import REACH, Spectrum, shrunk
 
-SHARP = 0.5
-"""What is measured as blur at the edges of sharp photographs, in pixels: the pixel's own share of it."""
+SHARP = 0.6
+"""What is measured as blur at the edges of sharp photographs, in pixels (0.3 to 0.6; the upper end, as too much harms more)."""
 
 AUTO = (0.75, 1.0)
 """Measured blur from which something is done when left to be found, and from which all is."""
@@ -40,7 +41,7 @@ ROUNDING = 0.35
 """Noise of stored samples, of 255, that is always reckoned with: that of rounding is 0.29."""
 
 SAFETY = 1.2
-"""Times the noise that is taken out after the inverse."""
+"""Times the noise that is taken out of what the inverse adds."""
 
 FLOOR, PER_NOISE = 1e-3, 6e-4
 """Regularisation of the inverse: at least, and more for the square of the noise (of 255)."""
@@ -88,6 +89,7 @@ def deblurred(
         return samples
     loud = [np.maximum(level, shown) for level, shown in zip(mixed(told), spectra(seen), strict=True)]
     taps = inverse(sigma, float(np.sqrt(np.mean(loud[0] ** 2))))
+    taps[TAPS, TAPS] -= 1  # What is added, rather than all.
     strengths = [SAFETY * level * gain(taps) for level in loud]
     share = np.float32(strength / 100)
     radius = math.ceil(1.5 * sigma)
@@ -96,9 +98,10 @@ def deblurred(
         was = planes[:, REACH + TAPS : -REACH - TAPS, REACH + TAPS : -REACH - TAPS]
         near = planes[:, REACH + TAPS - radius :, REACH + TAPS - radius :][:, : was.shape[1] + 2 * radius, : was.shape[2] + 2 * radius]
         low, high = (found[:, radius:-radius, radius:-radius] for found in extremes(near, radius))
-        sharp = to_colours(shrunk(_filtered(to_opponents(planes), taps), strengths))
+        sharp = was + to_colours(shrunk(_filtered(to_opponents(planes), taps), strengths))
         over = np.float32(OVER) * (high - low)
-        return was + share * (np.clip(sharp, low - over, high + over) - was)
+        mended: Planes = was + share * (np.clip(sharp, low - over, high + over) - was)
+        return mended
 
     return by_parts(samples, channels, repair, REACH + TAPS)
 
