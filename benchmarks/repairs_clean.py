@@ -1,0 +1,179 @@
+"""How much denoise, deblock and deblur give back of what known harm took, at three strengths each, and how long they take.
+
+    python benchmarks/repairs_clean.py [--pictures FOLDER] [--write] [--sheets FOLDER] [--output FILE] [--note TEXT ...]
+
+Crops of 256 x 256 from the middle of scikit-image's pictures (and of ``*_HR.png`` in ``--pictures``) get white noise, go through JPEG
+(4:2:0), or are blurred by a Gaussian. PSNR over all colours against the crop, before and after: at half the right strength, at the right one,
+and at one and a half times that (blur: at 50, at 100, and at 100 with the blur found by itself). ``--write`` puts the table into docs/clean.md;
+``--sheets`` writes crop, harm and repair side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import Row, describe, machine, row, save
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+from skimage import data
+
+from enlarger.image import Quantisation
+from enlarger.repairs.deblock import auto, deblocked
+from enlarger.repairs.deblur import deblurred
+from enlarger.repairs.denoise import denoised
+
+Samples = NDArray[Any]
+Repair = Callable[[Samples], Samples]
+
+PAGE = Path(__file__).parents[1] / "docs" / "clean.md"
+PICTURES = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel", "moon", "rocket")
+SIDE = 256
+RIGHT = ("half", "right", "more")
+
+
+def pictures(folder: Path | None) -> dict[str, Samples]:
+    found = {name: np.asarray(getattr(data, name)()) for name in PICTURES}
+    for path in sorted(folder.glob("*_HR.png")) if folder else ():
+        with Image.open(path) as opened:
+            found[path.stem] = np.asarray(opened if opened.mode == "L" else opened.convert("RGB"))
+    return {name: middle(samples if samples.ndim == 3 else samples[..., None]) for name, samples in found.items()}
+
+
+def middle(samples: Samples) -> Samples:
+    y, x = (max(0, (n - SIDE) // 2) for n in samples.shape[:2])
+    return np.ascontiguousarray(samples[y : y + SIDE, x : x + SIDE])
+
+
+def stored(samples: NDArray[Any]) -> Samples:
+    return np.clip(np.rint(samples), 0, 255).astype(np.uint8)
+
+
+def noise(clean: Samples, sigma: float) -> tuple[Samples, dict[str, Repair]]:
+    bad = stored(clean + np.random.default_rng(0).normal(0, sigma, clean.shape))
+    return bad, {
+        name: lambda s, strength=round(4 * sigma * share): denoised(s, s.shape[2], min(100, strength))
+        for name, share in zip(RIGHT, (0.5, 1, 1.5), strict=True)
+    }
+
+
+def jpeg(clean: Samples, quality: float) -> tuple[Samples, dict[str, Repair]]:
+    out = io.BytesIO()
+    grey = clean.shape[2] == 1
+    Image.fromarray(clean[..., 0] if grey else clean).save(out, "jpeg", quality=int(quality), **({} if grey else {"subsampling": 2}))
+    with Image.open(out) as opened:
+        steps = [tuple(int(step) for step in opened.quantization[i]) for i in sorted(opened.quantization)]
+        bad = np.asarray(opened).reshape(clean.shape)
+    known = Quantisation(steps[0], steps[-1], (1, 1) if grey else (2, 2))
+    right = auto(known)
+    repairs: dict[str, Repair] = {
+        name: lambda s, strength=round(right * share): deblocked(s, s.shape[2], strength, known)
+        for name, share in zip(RIGHT, (0.5, 1, 1.5), strict=True)
+    }
+    return bad, repairs | {"without tables": lambda s: deblocked(s, s.shape[2], right)}
+
+
+def blur(clean: Samples, sigma: float) -> tuple[Samples, dict[str, Repair]]:
+    bad = stored(ndimage.gaussian_filter(clean.astype(np.float64), (sigma, sigma, 0), mode="nearest"))
+    return bad, {
+        "half": lambda s: deblurred(s, s.shape[2], 50, sigma),
+        "right": lambda s: deblurred(s, s.shape[2], 100, sigma),
+        "blind": lambda s: deblurred(s, s.shape[2], 100),
+    }
+
+
+HARMS = {"noise": (noise, (5, 10, 20)), "JPEG": (jpeg, (20, 40, 70)), "blur": (blur, (0.7, 1.2, 2.0))}
+
+
+def psnr(one: Samples, other: Samples) -> float:
+    return float(10 * np.log10(255**2 / np.mean((one.astype(np.float64) - other) ** 2)))
+
+
+def measured(found: dict[str, Samples], sheets: Path | None) -> Iterator[Row]:
+    for harm, (do, levels) in HARMS.items():
+        for level in levels:
+            before: list[float] = []
+            gains: dict[str, list[float]] = {}
+            for name, clean in found.items():
+                bad, repairs = do(clean, level)
+                done = {how: repair(bad) for how, repair in repairs.items()}
+                before.append(psnr(clean, bad))
+                for how, samples in done.items():
+                    gains.setdefault(how, []).append(psnr(clean, samples) - before[-1])
+                if sheets:
+                    sheets.mkdir(parents=True, exist_ok=True)
+                    sheet = np.concatenate([clean, bad, done["right"]], 1)
+                    Image.fromarray(sheet.squeeze()).save(sheets / f"{harm}-{level}-{name}.png")
+            note = f"{len(before)} pictures; value is the mean"
+            yield mean_row(f"{harm} {level}: before", before, note)
+            for how, values in gains.items():
+                yield mean_row(f"{harm} {level}: gain, {how}", values, note)
+
+
+def mean_row(name: str, values: list[float], note: str) -> Row:
+    """A row whose value is the mean, between least and greatest."""
+    made = row(name, "dB", values, better="higher", note=note)
+    return made.model_copy(update={"value": round(float(np.mean(values)), 2)})
+
+
+def timed() -> Iterator[Row]:
+    """Seconds of processor time per megapixel, RGB."""
+    whole = np.tile(np.asarray(data.astronaut()), (2, 2, 1))[:1000, :1000]
+    _, repairs = jpeg(whole[:64, :64], 40)
+    tasks: dict[str, Repair] = {
+        "denoise": lambda s: denoised(s, 3, 40),
+        "deblock": repairs["right"],
+        "deblur": lambda s: deblurred(s, 3, 100, 1.2),
+    }
+    for name, repair in tasks.items():
+        spent = []
+        for _ in range(3):
+            start = time.process_time()
+            repair(whole)
+            spent.append(time.process_time() - start)
+        yield row(f"{name}: processor time per megapixel", "s", spent, better="lower", target=1.5)
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown: a line per harm and level."""
+    by_name = {each.name: each for each in rows}
+    lines = ["| harm | before | half | right | 1.5 times | without tables, blind | worst at right |", "|---|---|---|---|---|---|---|"]
+    for harm, (_, levels) in HARMS.items():
+        for level in levels:
+            cells = [f"{harm} {level}", f"{by_name[f'{harm} {level}: before'].value:.2f}"]
+            for hows in (("half",), ("right",), ("more",), ("without tables", "blind")):
+                each = next((by_name[n] for n in (f"{harm} {level}: gain, {how}" for how in hows) if n in by_name), None)
+                cells.append("" if each is None else f"{each.value:+.2f}")
+            cells.append(f"{by_name[f'{harm} {level}: gain, right'].low:+.2f}")
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--note", nargs="*", default=[])
+    asked = parser.parse_args()
+    about = machine()
+    rows = [*measured(pictures(asked.pictures), asked.sheets), *timed()]
+    for each in rows:
+        print(describe(each))
+    print(table(rows))
+    if asked.write:
+        text = PAGE.read_text("utf-8")
+        begin, end = "<!-- gains -->\n", "<!-- /gains -->"
+        PAGE.write_text(text[: text.index(begin) + len(begin)] + table(rows) + "\n" + text[text.index(end) :], "utf-8")
+    print(save("repairs-clean", about, rows, asked.note, asked.output))
+
+
+if __name__ == "__main__":
+    main()
