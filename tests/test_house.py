@@ -105,6 +105,8 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     # Whoever judges shares nothing with those who made what is judged, or one would vouch for itself.
     *((module, ("NOUNS", "CODECS", "MEASURES")) for module in (*GROUPS["MEASURES"], "enlarger.steps.verify")),
     *((module, ("NOUNS", "PIXELS", "LOOKS")) for module in GROUPS["LOOKS"]),
+    ("enlarger.steps.prepare", ("NOUNS", "REPAIRS", "enlarger.steps.decode", "enlarger.steps.triage")),
+    ("enlarger.steps.protect", ("NOUNS", "LOOKS")),
     ("enlarger.steps.triage", ("NOUNS", "PIXELS", "LOOKS", "enlarger.steps.decode")),
     *(
         (f"enlarger.steps.{step}", ("NOUNS", "FILES", "PIXELS", "CODECS", "FIND", *(f"enlarger.steps.{earlier}" for earlier in STEPS[:i])))
@@ -133,6 +135,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     *((module, ("NOUNS", "CODECS", "PIXELS", "PAGE")) for module in GROUPS["PAGE"]),
     ("enlarger.result", ("NOUNS", "enlarger.proof", "enlarger.page", "enlarger.files.publish", "STEPS", "enlarger.steps")),
     ("enlarger.job", ("NOUNS", "STEPS", "enlarger.progress", "enlarger.result")),
+    ("enlarger.ready", ("NOUNS", "STEPS", "enlarger.progress")),
     (
         "enlarger.staging",
         ("NOUNS", "FIND", "STEPS", *(f"enlarger.{part}" for part in ("asked", "job", "proof"))),
@@ -144,7 +147,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
             *("NOUNS", "FIND", "STEPS", "enlarger.steps", "enlarger.files.publish", "PUBLIC"),
             *(
                 f"enlarger.{part}"
-                for part in ("asked", "job", "preflight", "sandbox", "progress", "proof", "provenance", "result", "staging")
+                for part in ("asked", "job", "preflight", "sandbox", "progress", "proof", "provenance", "ready", "result", "staging")
             ),
         ),
     ),

@@ -199,3 +199,13 @@ def round_half_up(value: float) -> int:
 def enlarged_size(width: int, height: int, scale: float) -> tuple[int, int]:
     """Output width and height for a source of ``width`` x ``height`` at ``scale``; at least 1 x 1."""
     return max(1, round_half_up(width * scale)), max(1, round_half_up(height * scale))
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What repairs did to a source where they did most: ``names`` of them, ``box``, and its samples ``before`` and ``after``."""
+
+    names: tuple[str, ...]
+    box: Box
+    before: Samples
+    after: Samples

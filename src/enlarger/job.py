@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from enlarger.fidelity import Fidelity
-from enlarger.image import Image, Notice, Samples
+from enlarger.image import Image, Notice, Samples, Sight
 from enlarger.journal import Work
 from enlarger.options import Dials, Options
 from enlarger.progress import Cancel, OnProgress, Watch
@@ -39,8 +39,9 @@ NO_WISHES = Call()
 class Job:
     """One picture between :meth:`Enlarger.prepare` and :meth:`Enlarger.deliver`. Close it to keep unfinished work for a later call.
 
-    ``picture`` is the part of the source that is enlarged, ``original`` what it was before repairs. Stages before ``first`` were run before, and ``begun`` is what they delivered,
-    perhaps corrected by hand; ``command`` is what was said to go on. ``between`` is what verify found after each stage but the last.
+    ``picture`` is the part of the source that is enlarged, ``original`` what it was before repairs. Stages before ``first`` were run
+    before, and ``begun`` is what they delivered, perhaps corrected by hand; ``command`` is what was said to go on. ``between`` is what
+    verify found after each stage but the last.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Job:
     begun_sha256: str = ""
     command: str = ""
     prepared: list[Prepared] = field(default_factory=list)
+    sights: list[Sight] = field(default_factory=list)
     protected: list[Protected] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     between: list[Fidelity] = field(default_factory=list)

@@ -10,7 +10,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -30,21 +29,18 @@ from enlarger.preflight import check_decoding, check_room
 from enlarger.progress import Cancel, OnProgress, Watch
 from enlarger.proof import Proof
 from enlarger.provenance import job_key, report_of
+from enlarger.ready import made_ready
 from enlarger.report import Plan
 from enlarger.result import Result, path_of_report
 from enlarger.scratch import scratch
 from enlarger.staging import Engines, proved, run_stages
 from enlarger.steps import plan
-from enlarger.steps.colour import to_srgb
-from enlarger.steps.crop import part, placed
 from enlarger.steps.decode import decode, probe
 from enlarger.steps.dials import repaired
 from enlarger.steps.fit import fitted
 from enlarger.steps.plan import dials_of
 from enlarger.steps.polish import polished
-from enlarger.steps.prepare import without_damage, without_objects
 from enlarger.steps.protect import protected
-from enlarger.steps.triage import damage
 
 if TYPE_CHECKING:
     from enlarger.steps.decode import Source
@@ -133,24 +129,13 @@ class Enlarger:
         watch.add("decode", time.perf_counter() - started - watch.timings["plan"])
         seen = time.perf_counter()
         with scratch(call.scratch(planned)):
-            whole = to_srgb(picture) if options.srgb else picture
-            if options.remove_object is not None:
-                watch.step("prepare")
-                whole, filled = without_objects(whole, options.remove_object, options.seed)
-            planned, original = shown(planned, whole)
-            ailing = damage(original)
-            picture, done = original, [filled] if options.remove_object is not None else []
-            if planned.prepare.keys() & {"deblock", "denoise", "deblur"}:
-                watch.step("prepare")
-                picture, cleaned = without_damage(picture, ailing, planned.prepare)
-                done += cleaned
-        planned = plan.with_strengths(planned, ailing)
-        ailing = ailing if picture is original else damage(picture)
-        watch.add("prepare", sum(repair.seconds for repair in done))
+            ready = made_ready(picture, planned, options, watch)
+        planned = plan.with_strengths(ready.planned, ready.damage)
+        watch.add("prepare", sum(repair.seconds for repair in ready.done))
         watch.add("triage", time.perf_counter() - seen - watch.timings["prepare"])
-        job = Job(
-            kind_of(source), planned, options, picture, original, watch, call, dials_of(options, planned.stages), ailing, prepared=done
-        )
+        dials = dials_of(options, planned.stages)
+        job = Job(kind_of(source), planned, options, ready.picture, ready.original, watch, call, dials, ready.left)
+        job.prepared, job.sights = ready.done, ready.sights
         if planned.geometry.reduces:
             job.notices.append(not_enlarged(planned))
         return job
@@ -169,7 +154,7 @@ class Enlarger:
                 proof.shake(self.engines.whole_net(planned.stages[0], options), lambda: watch.step("verify"))
             samples = self._proved(job, samples, proof)
         report = report_of(job, tally, proof.fidelity)
-        job.result = Result(samples, picture, job.kind, target_of(planned), report, proof)
+        job.result = Result(samples, picture, job.kind, target_of(planned), report, proof, job.sights)
 
     def work_of(self, job: Job) -> Work | None:
         """Where finished tiles of ``job`` are kept, if they are worth it; its folder is taken, where there will be a file."""
@@ -326,15 +311,6 @@ def worth_keeping(planned: Plan) -> bool:
     """
     pixels = [max(s.width * s.height * s.scale**2, s.out_width * s.out_height) for s in planned.stages]
     return sum(stage.seconds for stage in planned.stages) >= KEEP_FROM or 8 * max(pixels, default=0) > IN_MEMORY
-
-
-def shown(planned: Plan, picture: Image) -> tuple[Plan, Image]:
-    """The part of ``picture`` that is to be enlarged, with the resolution that its file will have; and the plan, which says where it is."""
-    geometry = placed(planned.geometry, picture)
-    picture = part(picture, Box(*geometry.crop))
-    if geometry.dpi is not None:
-        picture = replace(picture, metadata=replace(picture.metadata, dpi=(geometry.dpi, geometry.dpi)))
-    return planned.model_copy(update={"geometry": geometry}), picture
 
 
 def not_enlarged(planned: Plan) -> Notice:

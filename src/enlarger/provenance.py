@@ -39,7 +39,11 @@ def job_key(job: Job) -> str:
         "between": repr(dials.between) if len(planned.stages) > 1 else "",
         "allow_truncated": options.allow_truncated,
         "srgb": options.srgb,
-        "prepare": [planned.prepare, [(repair.name, repair.strength, repair.changed, repair.share) for repair in job.prepared], options.seed],
+        "prepare": [
+            planned.prepare,
+            [(repair.name, repair.strength, repair.changed, repair.share) for repair in job.prepared],
+            options.seed,
+        ],
         "crop": planned.geometry.crop,
         "repaired": options.on_doubt == "repair" and len(planned.stages) > 1,
         "versions": {"enlarger": __version__, **libraries()},

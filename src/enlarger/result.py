@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from enlarger.errors import OutputError
 from enlarger.fidelity import Fidelity
 from enlarger.files.publish import Announce, check_output, part_name, publish
-from enlarger.image import Image, Samples
+from enlarger.image import Image, Samples, Sight
 from enlarger.options import Options
 from enlarger.proof import Proof
 from enlarger.report import Geometry, Plan, Report, Warning_
@@ -43,12 +44,15 @@ class Result:
     Holds the pixels (in memory or in an unnamed file) until it is closed or dropped.
     """
 
-    def __init__(self, samples: Samples, source: Image, kind: str, target: Target, report: Report, proof: Proof) -> None:
+    def __init__(
+        self, samples: Samples, source: Image, kind: str, target: Target, report: Report, proof: Proof, sights: Sequence[Sight] = ()
+    ) -> None:
         self._samples = samples
         self._source = source
         self._kind = kind
         self._target = target
         self._proof = proof
+        self._sights = sights
         self.report = report
 
     @property
@@ -109,7 +113,7 @@ class Result:
     def _page(self, pixels: Samples) -> str:
         from enlarger.page import draw
 
-        return draw(self.report, self._source, pixels, self.invention)
+        return draw(self.report, self._source, pixels, self.invention, self._sights)
 
     def publish(self, output: Path, *, overwrite: bool, announce: Announce | None = None) -> None:
         """:meth:`save` for who keeps a record; ``announce`` as in :func:`enlarger.steps.encode.save`."""

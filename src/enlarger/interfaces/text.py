@@ -28,7 +28,7 @@ def doubts(fidelity: enlarger.Fidelity | None) -> list[str]:
 def who(plan: enlarger.Plan) -> str:
     """Engine, models and device of a plan, such as ``ncnn realesrgan-x4plus (cpu)``."""
     if not plan.stages:
-        return "reduced, not enlarged"
+        return "reduced, not enlarged" if plan.geometry.reduces else "finished, not enlarged"
     first = plan.stages[0]
     models = dict.fromkeys(stage.model for stage in plan.stages)
     passes = f", {len(plan.stages)} stages" if len(plan.stages) > 1 else ""
@@ -44,6 +44,8 @@ def describe(plan: enlarger.Plan) -> str:
         + (f", quality {output.quality}" if output.quality else ""),
     ]
     lines += _shape(plan)
+    if plan.prepare:
+        lines.append("repairs " + ", ".join(f"{name} {how}".strip() for name, how in plan.prepare.items()))
     for number, stage in enumerate(plan.stages, 1):
         tiles = f"{stage.tiles} tiles of about {stage.tile_width}x{stage.tile_height}, halo {stage.halo}, feather {stage.feather}"
         size = f"{stage.width}x{stage.height} -> {stage.out_width}x{stage.out_height}"

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger.image import Image
+from enlarger.image import Image, Sight
 from enlarger.page import sections, words
 from enlarger.page.markup import escaped, joined, json_for_script
-from enlarger.page.pictures import Reader, View, encoded, heat, preview
+from enlarger.page.pictures import Reader, Shown, View, encoded, heat, preview
 from enlarger.page.places import Place, automatic, doubted
 from enlarger.report import Report
 
@@ -28,23 +29,24 @@ FOR_PREVIEW, FOR_HEAT, FOR_CROPS, FOR_CROP = 600_000, 90_000, 2_200_000, 260_000
 """Bytes for each preview, the map, all crops together, and each crop, before they become text, a third longer."""
 
 
-def draw(report: Report, source: Image, result: Reader, invention: NDArray[np.float32] | None = None) -> str:
+def draw(report: Report, source: Image, result: Reader, invention: NDArray[np.float32] | None = None, sights: Sequence[Sight] = ()) -> str:
     """The page, less than :data:`MOST` bytes as UTF-8.
 
     ``result`` is what was delivered, ``(h, w, bands)`` ``uint8`` or ``uint16``, perhaps mapped from a file, or a function that
-    gives those of any :class:`Box` of it; it is read once in strips, and the crops. ``invention`` is verify's map, or ``None``.
+    gives those of any :class:`Box` of it; it is read once in strips, and the crops. ``invention`` is verify's map, or ``None``;
+    ``sights`` are what repairs did to the source.
     """
     # What is looked at is the picture; padding shows nothing.
     seen = report.unpadded()
     view = View(source, result, seen.output.width, seen.output.height)
     for share in (1.0, 0.5, 0.2):
-        page = _drawn(report, view, invention, share)
+        page = _drawn(report, view, invention, share, sights)
         if len(page) < MOST:
             break
     return page
 
 
-def _drawn(report: Report, view: View, invention: NDArray[np.float32] | None, share: float) -> str:
+def _drawn(report: Report, view: View, invention: NDArray[np.float32] | None, share: float, sights: Sequence[Sight]) -> str:
     """The page with pictures of ``share`` of their usual room."""
     seen = report.unpadded()
     faces = tuple(region for region in seen.fidelity.regions if region.measure == "faces") if seen.fidelity is not None else ()
@@ -54,6 +56,9 @@ def _drawn(report: Report, view: View, invention: NDArray[np.float32] | None, sh
     def crop(place: Place) -> sections.Crop:
         plain, result = view.crop(place.box)
         return place, encoded(plain, room), encoded(result, room)
+
+    def repair(sight: Sight) -> tuple[Sight, Shown, Shown]:
+        return sight, encoded(view.shown(sight.before), room), encoded(view.shown(sight.after), room)
 
     size = view.preview_size()
     before, after = (preview(picture, int(share * FOR_PREVIEW)) for picture in (view.before(*size), view.after(*size)))
@@ -72,6 +77,7 @@ def _drawn(report: Report, view: View, invention: NDArray[np.float32] | None, sh
             [crop(place) for place in chosen],
             1 + len(doubts),
         ),
+        sections.repairs(report, [repair(sight) for sight in sights]),
         sections.measures(report.fidelity),
         sections.warnings(report),
         sections.ran(report),

@@ -94,6 +94,15 @@ class View:
         shown = (plain * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0)
         return self._ready(vips_of(shown)), self._ready(vips_of(self.read(box)))
 
+    def shown(self, samples: Samples) -> Any:
+        """A part of the source, before or after a repair, as browsers show it; transparency on white."""
+        picture = vips_of(np.ascontiguousarray(samples))
+        top = 65535 if picture.format == "ushort" else 255
+        if picture.bands in (2, 4):
+            picture = picture.flatten(background=[top] * (picture.bands - 1), max_alpha=top)
+        eight = _eight_bits(picture, top)
+        return _srgb(eight.copy(interpretation="b-w" if eight.bands == 1 else "srgb"), self.source.metadata.icc).copy_memory()
+
     def luma(self) -> NDArray[np.float32]:
         """Brightness of the source, ``(h, w)`` in 0 to 255, reduced to about :data:`SEARCHED` pixels if it has more."""
         factor = min(1.0, (SEARCHED / (self.source.width * self.source.height)) ** 0.5)

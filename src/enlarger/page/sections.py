@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from enlarger.fidelity import Fidelity, Measure
+from enlarger.image import Sight
 from enlarger.options import Options
 from enlarger.page import words
 from enlarger.page.markup import Html, joined, tag, text
@@ -150,6 +151,38 @@ def _pair(crop: Crop, number: int) -> Html:
 def _sentence(words_: str) -> Html:
     whole = text(words_)
     return joined(whole[:1].upper() + whole[1:], "" if whole.endswith(".") else ".")
+
+
+def repairs(report: Report, seen: list[tuple[Sight, Shown, Shown]]) -> Html:
+    """What was done to the source before it was enlarged: figures, and before and after where it changed most."""
+    if not report.prepared and not report.protected:
+        return Html("")
+    head = tag("tr", *(tag("th", name, scope="col") for name in ("Repair", "Strength", "Changed")))
+    rows = []
+    for done in report.prepared:
+        strength = f"{done.strength} of 100" if done.strength is not None else done.said
+        share = f", {done.share:.1%} of the pixels" if done.share else ""
+        rows.append(
+            tag("tr", tag("th", words.title(done.name), scope="row"), tag("td", strength), tag("td", f"{done.changed:.1f}/255 RMS{share}"))
+        )
+    figures = []
+    for sight, before, after in seen:
+        names = ", ".join(words.title(name).lower() for name in sight.names)
+        where = f"{names}: {sight.box.width} \u00d7 {sight.box.height} pixels of the source at {sight.box.x}, {sight.box.y}"
+        pair = []
+        for side, shown in (("before", before), ("after", after)):
+            image = tag("img", src=shown.uri, width=shown.width, height=shown.height, alt=f"{names}, {side}")
+            pair.append(tag("figure", image, tag("figcaption", side.capitalize())))
+        figures.append(tag("div", tag("p", where, class_="small"), tag("div", *pair, class_="pair"), class_="crop"))
+    kept = [f"{place.kind} at {place.box[0]}, {place.box[1]}, {place.box[2]} \u00d7 {place.box[3]}" for place in report.protected]
+    return tag(
+        "section",
+        tag("h2", "Repairs and protection"),
+        tag("table", tag("thead", head), tag("tbody", *rows)) if rows else None,
+        *figures,
+        tag("p", "No net drew here: " + "; ".join(kept) + ".") if kept else None,
+        class_="wide",
+    )
 
 
 def measures(fidelity: Fidelity | None) -> Html:

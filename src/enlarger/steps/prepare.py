@@ -12,7 +12,7 @@ import numpy as np
 
 from enlarger.canvas import SOURCE_IN_MEMORY, Canvas
 from enlarger.errors import InputError
-from enlarger.image import Box, Image, Samples
+from enlarger.image import Box, Image, Samples, Sight
 from enlarger.repairs import deblur
 from enlarger.repairs.clean import cleaned
 from enlarger.repairs.fill import fill_in_place
@@ -22,6 +22,9 @@ from enlarger.steps.decode import decode
 from enlarger.steps.triage import Damage
 
 ROWS = 256
+
+SEEN = 224
+"""Pixels of a side of what is shown of a repair."""
 
 BOXES = re.compile(r"[\d\s,;]+")
 
@@ -61,6 +64,25 @@ def without_damage(picture: Image, damage: Damage, wanted: Mapping[str, str]) ->
     told = [Prepared(name=d.name, strength=d.strength, changed=round(255 * d.changed_rms, 3), seconds=d.seconds) for d in done]
     # Whatever was repaired is not rounded as the file said any more.
     return (dataclasses.replace(picture, samples=samples, jpeg=None) if done else picture), told
+
+
+def sight(names: tuple[str, ...], before: Image, after: Image) -> Sight:
+    """Where repairs changed most, as large as :data:`SEEN`."""
+    width, height = (min(SEEN, side) for side in (before.width, before.height))
+    best, place = -1.0, (0, 0)
+    for y in range(0, max(1, before.height - height // 2), height // 2):
+        top = min(y, before.height - height)
+        rows = slice(top, top + height)
+        changed = np.abs(after.samples[rows, :, : after.channels].astype(np.float32) - before.samples[rows, :, : before.channels])
+        columns = changed.sum((0, 2), dtype=np.float64)
+        if after.alpha and not before.alpha:
+            columns += after.channels * (np.iinfo(after.samples.dtype).max - after.samples[rows, :, -1].astype(np.float64)).sum(0)
+        sums = np.convolve(columns, np.ones(width), "valid")
+        left = int(sums.argmax())
+        if sums[left] > best:
+            best, place = float(sums[left]), (left, top)
+    box = Box(*place, width, height)
+    return Sight(names, box, *(np.array(picture.samples[box.slices()]) for picture in (before, after)))
 
 
 def _own(samples: Samples) -> Samples:

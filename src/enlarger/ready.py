@@ -1,0 +1,59 @@
+"""A source made ready: in the colours that were asked for, cut to the part that is enlarged, and repaired. No engine is touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from enlarger.image import Box, Image, Sight
+from enlarger.options import Options
+from enlarger.progress import Watch
+from enlarger.report import Plan, Prepared
+from enlarger.steps.colour import to_srgb
+from enlarger.steps.crop import part, placed
+from enlarger.steps.prepare import sight, without_damage, without_objects
+from enlarger.steps.triage import Damage, damage
+
+
+@dataclass(slots=True)
+class Ready:
+    """A source after its repairs. ``damage`` is what ailed ``original``, ``left`` what ails ``picture``."""
+
+    planned: Plan
+    original: Image
+    picture: Image
+    damage: Damage
+    left: Damage
+    done: list[Prepared] = field(default_factory=list)
+    sights: list[Sight] = field(default_factory=list)
+
+
+def made_ready(picture: Image, planned: Plan, options: Options, watch: Watch) -> Ready:
+    """``picture`` in the colours that were asked for, cut to what is enlarged, and repaired as planned."""
+    whole = to_srgb(picture) if options.srgb else picture
+    done: list[Prepared] = []
+    sights: list[Sight] = []
+    if options.remove_object is not None:
+        watch.step("prepare")
+        filled, told = without_objects(whole, options.remove_object, options.seed)
+        done.append(told)
+        sights.append(sight((told.name,), whole, filled))
+        whole = filled
+    planned, original = shown(planned, whole)
+    ready = Ready(planned, original, original, ailing := damage(original), ailing, done, sights)
+    if planned.prepare.keys() & {"deblock", "denoise", "deblur"}:
+        watch.step("prepare")
+        ready.picture, cleaned = without_damage(original, ailing, planned.prepare)
+        done += cleaned
+        if cleaned:
+            sights.append(sight(tuple(repair.name for repair in cleaned), original, ready.picture))
+            ready.left = damage(ready.picture)
+    return ready
+
+
+def shown(planned: Plan, picture: Image) -> tuple[Plan, Image]:
+    """The part of ``picture`` that is to be enlarged, with the resolution that its file will have; and the plan, which says where it is."""
+    geometry = placed(planned.geometry, picture)
+    picture = part(picture, Box(*geometry.crop))
+    if geometry.dpi is not None:
+        picture = replace(picture, metadata=replace(picture.metadata, dpi=(geometry.dpi, geometry.dpi)))
+    return planned.model_copy(update={"geometry": geometry}), picture
