@@ -37,7 +37,8 @@ def test_ours_are_there_valid_and_explained() -> None:
     assert [recipe.name for recipe in list_recipes()] == OURS
     for recipe in list_recipes():
         options = Options(recipe=recipe.name)
-        assert {name: getattr(options, name) for name in recipe.options} == recipe.options
+        named = Options(**recipe.options)
+        assert {name: getattr(options, name) for name in recipe.options} == {name: getattr(named, name) for name in recipe.options}
         assert recipe.about.endswith(".")
         assert recipe.path is None
 
@@ -48,6 +49,8 @@ def test_what_is_said_beside_a_recipe_goes_before() -> None:
     assert (Options(recipe="poster", scale=4).to, Options(recipe="poster", scale=4).dpi) == (None, 300)
     assert Options(recipe="poster", to="16k").to == "16k"
     assert (Options(recipe="catalog", width=900).scale, Options(recipe="catalog", width=900).width) == (4.0, 900)
+    assert (Options(recipe="web").max_size, Options(recipe="web", quality=70).max_size) == (400_000, None)
+    assert (Options(recipe="catalog", max_size="90kB").quality, Options(recipe="catalog", max_size="90kB").max_size) == (None, 90_000)
     assert Options(recipe="document").self_ensemble
     assert Options(recipe="document", style="crisp").detail == 75
     assert Options(recipe="document", style="crisp").resemblance == 100
@@ -100,7 +103,7 @@ def test_through_the_python_api_and_its_report(tmp_path: Path) -> None:
     out = result.report.output
     assert (out.width, out.height, out.format, out.quality) == (160, 120, "webp", 85)
     assert result.plan.recipe == "catalog"
-    assert result.plan.options == {"scale": 2.0, "engine": "resample", "quality": 85, "on_doubt": "repair"}
+    assert result.plan.options == {"scale": 2.0, "engine": "resample", "quality": 85, "on_doubt": "repair", "strip": "private"}
     with Pillow.open(tmp_path / "a.webp") as picture:
         corner = np.asarray(picture.convert("RGB"))[:12]
     assert (corner == 255).all(), "white must stay white"

@@ -211,7 +211,8 @@ class Options(BaseModel):
             object.__setattr__(self, "scale", 1.0)
         if self.recipe is not None:
             for name, value in _of_recipe(self.recipe, resized=bool(sizes.asked_sizes(self))).items():
-                if name not in asked:
+                # Of a quality and a size of the file, the caller's goes before the recipe's.
+                if name not in asked and {"quality": "max_size", "max_size": "quality"}.get(name) not in asked:
                     object.__setattr__(self, name, value)
         if self.on_doubt != "warn" and self.verify == "off":
             raise UsageError(f"{self.on_doubt} needs verify", hint="drop --verify off", subject="--on-doubt")

@@ -171,7 +171,7 @@ def _means(kind: Kind, seen: TriageMeasures, verdict: Advised) -> tuple[str, str
         return recipe, "resample", "lanczos3"
     if kind == "photo":
         if verdict in ("clean-first", "regenerate") or (seen.light.low and seen.noise * 255 >= NOISE_SOME):
-            return "restore", "ncnn", "realesrgan-x4plus"
+            return "restore", "ncnn", "enlarger-restore-x4"
         if (seen.background.colour is not None and seen.background.share >= 0.35) or seen.alpha.clear >= 0.2:
             return "catalog", engine, model
     return recipe, engine, model

@@ -45,7 +45,7 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
     """
     geometry = lay_out(header.width, header.height, options)
     chosen = choose_format(header, options, output)
-    if options.max_size is not None:
+    if options.max_size is not None and "max_size" in options.model_fields_set:
         budget.check(chosen)
     cut = options.remove_background and options.backdrop is None
     geometry, alpha = _background(geometry, replace(header, alpha=header.alpha or cut), chosen)
@@ -87,6 +87,8 @@ def _asked(options: Options, chosen: Format, output: Path | None) -> dict[str, A
     asked = options.resolved()
     if options.recipe is not None and output is not None and format_of_suffix(output.suffix) is not None:
         asked.pop("format", None)
+    if options.recipe is not None and chosen.name not in budget.HIGHEST:
+        asked.pop("max_size", None)
     if options.recipe is not None and chosen.default_quality is None:
         asked.pop("quality", None)
     return asked
