@@ -3,9 +3,9 @@
     python benchmarks/repairs_clean.py [--pictures FOLDER] [--write] [--sheets FOLDER] [--output FILE] [--note TEXT ...]
 
 Crops of 256 x 256 from the middle of scikit-image's pictures (and of ``*_HR.png`` in ``--pictures``) get white noise, go through JPEG
-(4:2:0), or are blurred by a Gaussian. PSNR over all colours against the crop, before and after: at half the right strength, at the right one,
-and at one and a half times that (blur: at 50, at 100, and at 100 with the blur found by itself). ``--write`` puts the table into docs/clean.md;
-``--sheets`` writes crop, harm and repair side by side.
+(4:2:0), or are blurred by a Gaussian. PSNR over all colours against the crop, before and after: at half the right strength, at the right
+one, and at one and a half times that (blur: at 50, at 100, and at 100 with the blur found by itself). ``--write`` puts the table into
+docs/clean.md; ``--sheets`` writes crop, harm and repair side by side.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import io
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ Repair = Callable[[Samples], Samples]
 PAGE = Path(__file__).parents[1] / "docs" / "clean.md"
 PICTURES = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel", "moon", "rocket")
 SIDE = 256
-RIGHT = ("half", "right", "more")
+RIGHT = {"half": 0.5, "right": 1.0, "more": 1.5}
+"""Of the strength that the harm calls for."""
 
 
 def pictures(folder: Path | None) -> dict[str, Samples]:
@@ -57,10 +59,11 @@ def stored(samples: NDArray[Any]) -> Samples:
 
 def noise(clean: Samples, sigma: float) -> tuple[Samples, dict[str, Repair]]:
     bad = stored(clean + np.random.default_rng(0).normal(0, sigma, clean.shape))
-    return bad, {
-        name: lambda s, strength=round(4 * sigma * share): denoised(s, s.shape[2], min(100, strength))
-        for name, share in zip(RIGHT, (0.5, 1, 1.5), strict=True)
-    }
+    return bad, {name: partial(_denoised, strength=min(100, round(4 * sigma * share))) for name, share in RIGHT.items()}
+
+
+def _denoised(samples: Samples, strength: int) -> Samples:
+    return denoised(samples, samples.shape[2], strength)
 
 
 def jpeg(clean: Samples, quality: float) -> tuple[Samples, dict[str, Repair]]:
@@ -72,11 +75,12 @@ def jpeg(clean: Samples, quality: float) -> tuple[Samples, dict[str, Repair]]:
         bad = np.asarray(opened).reshape(clean.shape)
     known = Quantisation(steps[0], steps[-1], (1, 1) if grey else (2, 2))
     right = auto(known)
-    repairs: dict[str, Repair] = {
-        name: lambda s, strength=round(right * share): deblocked(s, s.shape[2], strength, known)
-        for name, share in zip(RIGHT, (0.5, 1, 1.5), strict=True)
-    }
-    return bad, repairs | {"without tables": lambda s: deblocked(s, s.shape[2], right)}
+    repairs = {name: partial(_deblocked, strength=round(right * share), known=known) for name, share in RIGHT.items()}
+    return bad, {**repairs, "without tables": partial(_deblocked, strength=right, known=None)}
+
+
+def _deblocked(samples: Samples, strength: int, known: Quantisation | None) -> Samples:
+    return deblocked(samples, samples.shape[2], strength, known)
 
 
 def blur(clean: Samples, sigma: float) -> tuple[Samples, dict[str, Repair]]:

@@ -98,7 +98,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.repairs.quiet", ("NOUNS", "LOOKS", "enlarger.repairs.denoise", "enlarger.repairs.shrinkage")),
     (
         "enlarger.repairs.deblur",
-        ("NOUNS", "PIXELS", "LOOKS", *(f"enlarger.repairs.{part}" for part in ("denoise", "parts", "quiet", "shrinkage"))),
+        ("NOUNS", "PIXELS", "LOOKS", *(f"enlarger.repairs.{part}" for part in ("deblock", "denoise", "parts", "quiet", "shrinkage"))),
     ),
     ("enlarger.repairs.clean", ("NOUNS", *(f"enlarger.repairs.{part}" for part in ("denoise", "deblock", "deblur")))),
     *((module, ("NOUNS", "PIXELS", "CODECS", "REPAIRS")) for module in GROUPS["REPAIRS"]),

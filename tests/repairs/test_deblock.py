@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.repairs.degraded import jpeg, noisy, pictures, psnr
 
 from enlarger.image import Quantisation
 from enlarger.pixels.jpeg_cells import outside_cells
 from enlarger.repairs import parts
-from enlarger.repairs.deblock import auto, deblocked, rounding, spectrum, tables
+from enlarger.repairs.deblock import auto, deblocked, spectrum, tables
 from enlarger.steps.triage import Damage
-from tests.repairs.degraded import jpeg, noisy, pictures, psnr
 
 PICTURES = pictures()
 
@@ -124,6 +124,3 @@ def test_the_spectrum_follows_the_steps() -> None:
     assert np.allclose(spectrum(flat, 2.0), 2 * spectrum(flat))
     steep = spectrum(tables(50).luma)
     assert steep[7, 7] > 3 * steep[0, 0]
-    assert rounding(0, None) == 0
-    assert rounding(80, None) == pytest.approx(rounding(0, tables(40)))
-    assert rounding(0, tables(40)) > rounding(0, tables(90)) > 0

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from enlarger.image import Quantisation, Samples
-from enlarger.repairs.deblock import deblocked, rounding
+from enlarger.repairs.deblock import deblocked, tables
 from enlarger.repairs.deblur import deblurred, measured, width
 from enlarger.repairs.denoise import SIGMA, denoised, shares
 
 LEFT = 0.6
-"""Share of the noise, and of the rounding of JPEG, that their repairs leave for what comes after."""
+"""Share of the noise that denoising leaves for what comes after."""
 
 ROWS = 256
 
@@ -64,8 +64,9 @@ def cleaned(
     samples = repaired("deblock", deblock, samples, lambda now: deblocked(now, channels, deblock, quantisation))
     samples = repaired("denoise", denoise, samples, lambda now: denoised(now, channels, denoise, noise))
     taken = SIGMA / 255 * denoise / 100 * shares(channels, noise)
-    left = np.maximum(np.maximum(known - taken, LEFT * known), (LEFT if deblock > 0 else 1) * rounding(deblock, quantisation))
-    samples = repaired("deblur", deblur, samples, lambda now: deblurred(now, channels, deblur, width(blur), tuple(left)))
+    left = tuple(np.maximum(known - taken, LEFT * known))
+    was = quantisation or (tables(max(1.0, 100 - 0.75 * deblock)) if deblock > 0 else None)
+    samples = repaired("deblur", deblur, samples, lambda now: deblurred(now, channels, deblur, width(blur), left, was))
     return samples, done
 
 

@@ -64,14 +64,6 @@ def spectrum(steps: tuple[int, ...], amount: float = 1.0) -> Spectrum:
     return deviations
 
 
-def rounding(strength: int, quantisation: Quantisation | None) -> float:
-    """Deviation that JPEG's rounding adds to low frequencies of a picture of this kind, white being 1; 0 where none is looked for."""
-    if strength <= 0 and quantisation is None:
-        return 0.0
-    known = quantisation or tables(max(1.0, 100 - 0.75 * strength))
-    return float(np.mean(np.asarray(known.luma).reshape(8, 8)[:3, :3])) / math.sqrt(12) / 255
-
-
 def deblocked(samples: Samples, channels: int, strength: int, quantisation: Quantisation | None = None) -> Samples:
     """``samples`` ``(h, w, bands) uint8`` or ``uint16``, the first ``channels`` colour, without JPEG's blocks and ringing; same type.
 

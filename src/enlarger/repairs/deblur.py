@@ -15,11 +15,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger.image import Box, Samples
+from enlarger.image import Box, Quantisation, Samples
 from enlarger.looks import resolution
 from enlarger.pixels.extremes import extremes
 from enlarger.pixels.jpeg_cells import DCT
 from enlarger.pixels.scaling import Planes
+from enlarger.repairs.deblock import spectrum
 from enlarger.repairs.denoise import mixed, to_colours, to_opponents
 from enlarger.repairs.parts import by_parts
 from enlarger.repairs.quiet import looked, spectra
@@ -43,11 +44,15 @@ ROUNDING = 0.35
 SAFETY = 1.2
 """Times the noise that is taken out of what the inverse adds."""
 
-FLOOR, PER_NOISE = 1e-3, 6e-4
-"""Regularisation of the inverse: at least, and more for the square of the noise (of 255)."""
+FLOOR, PER_NOISE = 4e-3, 6e-4
+"""Regularisation of the inverse: at least (no frequency is made more than 8 times as strong), and more for the square of the noise
+(of 255)."""
 
 OVER = 0.1
 """Share of the local range by which a pixel may leave it. Lines thinner than the blur lose a little by that, edges get no halo."""
+
+CHROMA_IN_COLOURS = 1.6
+"""Deviation of a difference of colours over that of Cb and Cr, both being the same."""
 
 TAPS = 24
 """Radius of the inverse filter."""
@@ -72,13 +77,19 @@ def measured(samples: Samples, channels: int, noise: float = 0.0) -> float | Non
 
 
 def deblurred(
-    samples: Samples, channels: int, strength: int, sigma: float | None = None, noise: tuple[float, ...] | None = None
+    samples: Samples,
+    channels: int,
+    strength: int,
+    sigma: float | None = None,
+    noise: tuple[float, ...] | None = None,
+    quantisation: Quantisation | None = None,
 ) -> Samples:
     """``samples`` ``(h, w, bands) uint8`` or ``uint16``, the first ``channels`` colour, sharpened by ``strength`` 0 to 100; same type.
 
     ``sigma`` is the deviation of the blur in pixels, at most :data:`WIDEST`; without it :func:`measured` is asked. ``noise`` is its
-    deviation per channel, white being 1, as far as it is known: what quiet places show is reckoned with anyway. Other bands stay what
-    they are. Strength 0, and a picture that is not blurred, give ``samples``.
+    deviation per channel, white being 1, as far as it is known, and ``quantisation`` that of a picture that is or was a JPEG: what
+    quiet places show is reckoned with anyway, but rounding is worst at edges. Other bands stay what they are. Strength 0, and a
+    picture that is not blurred, give ``samples``.
     """
     if strength <= 0:
         return samples
@@ -89,6 +100,8 @@ def deblurred(
         return samples
     loud = [np.maximum(level, shown) for level, shown in zip(mixed(told), spectra(seen), strict=True)]
     taps = inverse(sigma, float(np.sqrt(np.mean(loud[0] ** 2))))
+    if quantisation is not None:
+        loud = [np.hypot(level, rounded) for level, rounded in zip(loud, _rounding(quantisation), strict=False)]
     taps[TAPS, TAPS] -= 1  # What is added, rather than all.
     strengths = [SAFETY * level * gain(taps) for level in loud]
     share = np.float32(strength / 100)
@@ -124,6 +137,11 @@ def gain(taps: NDArray[np.float32]) -> Spectrum:
     basis = np.abs(np.fft.fft(DCT.astype(np.float64), GRID, axis=1)) ** 2 / GRID
     result: Spectrum = np.sqrt(basis @ power @ basis.T)
     return result
+
+
+def _rounding(quantisation: Quantisation) -> list[Spectrum]:
+    """What JPEG's rounding is in the opponent planes, of 255; of a grey picture a little too much."""
+    return [math.sqrt(3) * spectrum(quantisation.luma), *(CHROMA_IN_COLOURS * spectrum(quantisation.chroma) for _ in range(2))]
 
 
 def _filtered(planes: Planes, taps: NDArray[np.float32]) -> Planes:
