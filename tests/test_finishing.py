@@ -149,3 +149,64 @@ def test_finishing_refuses_to_enlarge(photo: Path, tmp_path: Path, capsys: pytes
     assert main(["finish", str(photo), "--long-edge", "60", "-o", str(tmp_path / "less.webp"), "--quiet"]) == 0
     with Pillow.open(tmp_path / "less.webp") as opened:
         assert max(opened.size) == 60
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    """An ellipse of a photograph on a plain ground, and where it is."""
+    y, x = np.mgrid[:160, :220]
+    inside = ((x - 110) / 60) ** 2 + ((y - 80) / 50) ** 2 < 1
+    ground = np.stack([225 + 0.05 * x, 226 + 0.03 * y, np.full(x.shape, 230.0)], -1)
+    picture = np.where(inside[..., None], data.coffee()[100:260, 150:370], ground).round().astype(np.uint8)
+    path = tmp_path / "product.png"
+    Pillow.fromarray(picture).save(path)
+    return path, inside
+
+
+def test_the_subject_alone(product: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    path, inside = product
+    report = enlarger.enlarge(path, 2, output=tmp_path / "cut.png", remove_background=True, **PLAIN).report
+    with Pillow.open(tmp_path / "cut.png") as opened:
+        assert opened.mode == "RGBA"
+        alpha = np.asarray(opened)[..., 3]
+    far = np.pad(inside, 6, mode="edge")
+    shrunk = np.lib.stride_tricks.sliding_window_view(far, (13, 13))
+    deep, outside = (np.repeat(np.repeat(part, 2, 0), 2, 1) for part in (shrunk.all((-1, -2)), ~shrunk.any((-1, -2))))
+    assert (alpha[deep] == 255).mean() > 0.99
+    assert (alpha[outside] == 0).mean() > 0.99
+    (done,) = report.prepared
+    assert done.name == "remove-background"
+    assert "sure" in done.said
+    assert report.plan.prepare == {"remove-background": ""}
+    assert report.output.alpha
+
+
+@pytest.mark.parametrize(("background", "corner"), [("white", (255, 255, 255)), ("#203080", (32, 48, 128))])
+def test_a_colour_behind_the_subject(background: str, corner: tuple[int, ...], product: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    enlarger.enlarge(product[0], 2, output=tmp_path / "on.png", remove_background=True, background=background, **PLAIN)
+    with Pillow.open(tmp_path / "on.png") as opened:
+        assert opened.mode == "RGB"
+        assert opened.getpixel((3, 3)) == corner
+
+
+def test_a_picture_behind_the_subject(product: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    Pillow.new("RGB", (50, 80), (10, 120, 60)).save(tmp_path / "behind.png")
+    enlarger.enlarge(product[0], 2, output=tmp_path / "on.png", remove_background=True, background=str(tmp_path / "behind.png"), **PLAIN)
+    with Pillow.open(tmp_path / "on.png") as opened:
+        assert opened.mode == "RGB"
+        assert np.abs(np.array(opened.getpixel((6, 6))) - (10, 120, 60)).max() <= 1
+
+
+def test_what_cannot_be_cut_out_is_said_and_not_cut_badly(tmp_path: Path) -> None:
+    busy = tmp_path / "busy.png"
+    Pillow.fromarray(np.ascontiguousarray(data.astronaut()[:160, :160])).save(busy)
+    with pytest.raises(enlarger.InputError, match=r"busy\.png: the ground is not plain"):
+        enlarger.enlarge(busy, 2, output=tmp_path / "out.png", remove_background=True, **PLAIN)
+    empty = tmp_path / "empty.png"
+    Pillow.new("RGB", (160, 160), (230, 230, 230)).save(empty)
+    with pytest.raises(enlarger.InputError, match=r"empty\.png: nothing stands out"):
+        enlarger.enlarge(empty, 2, output=tmp_path / "out.png", remove_background=True, **PLAIN)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["busy.png", "empty.png"]
+    for options, message in (({"keep_shadow": True}, "shadows are kept"), ({"background": str(busy)}, "goes behind a subject")):
+        with pytest.raises(enlarger.UsageError, match=message):
+            enlarger.Options(**options)

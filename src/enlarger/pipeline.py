@@ -136,6 +136,7 @@ class Enlarger:
         dials = dials_of(options, planned.stages)
         job = Job(kind_of(source), planned, options, ready.picture, ready.original, watch, call, dials, ready.left)
         job.prepared, job.sights = ready.done, ready.sights
+        job.notices += ready.notices
         if planned.geometry.reduces:
             job.notices.append(not_enlarged(planned))
         return job

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from enlarger.image import Box, Image, Sight
+from enlarger.image import Box, Image, Notice, Sight
 from enlarger.options import Options
 from enlarger.progress import Watch
 from enlarger.report import Plan, Prepared
 from enlarger.steps.colour import to_srgb
 from enlarger.steps.crop import part, placed
-from enlarger.steps.prepare import sight, without_damage, without_objects
+from enlarger.steps.prepare import sight, without_background, without_damage, without_objects
 from enlarger.steps.triage import Damage, damage
 
 
@@ -25,6 +25,7 @@ class Ready:
     left: Damage
     done: list[Prepared] = field(default_factory=list)
     sights: list[Sight] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
 
 def made_ready(picture: Image, planned: Plan, options: Options, watch: Watch) -> Ready:
@@ -47,6 +48,14 @@ def made_ready(picture: Image, planned: Plan, options: Options, watch: Watch) ->
         if cleaned:
             sights.append(sight(tuple(repair.name for repair in cleaned), original, ready.picture))
             ready.left = damage(ready.picture)
+    if options.remove_background:
+        watch.step("prepare")
+        before = ready.picture
+        ready.picture, told, doubts = without_background(before, backdrop=options.backdrop, keep_shadow=options.keep_shadow)
+        done.append(told)
+        sights.append(sight((told.name,), before, ready.picture))
+        ready.notices += [Notice("cut-out", doubt) for doubt in doubts]
+        ready.left = damage(ready.picture)
     return ready
 
 

@@ -53,6 +53,7 @@ def test_auto_takes_our_own_net(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run(path, "--dry-run", "--device", "cpu") == 0
     out = capsys.readouterr().out
     assert "enlarger-photo-x4 on cpu" in out
+    assert "or      --model enlarger-restore-x4: about" in out
 
 
 @pytest.mark.parametrize("scale", ["1", "2.5", "3", "16"])

@@ -6,7 +6,7 @@ import enlarger
 
 
 def summary(report: enlarger.Report) -> str:
-    """One line: size in -> out, engine, model, device, time, file; and the net that ``auto`` passed over, with its time."""
+    """One line: size in -> out, engine, model, device, time, file, verdict."""
     source, output = report.source, report.output
     line = (
         f"{source.width}x{source.height} -> {output.width}x{output.height}  {who(report.plan)}  "
@@ -14,8 +14,6 @@ def summary(report: enlarger.Report) -> str:
     )
     if report.fidelity is not None:
         line += f"  verified: {report.fidelity.verdict}"
-    for other in report.plan.alternatives:
-        line += f"  [--model {other.model} would take about {duration(other.seconds)}]"
     return line
 
 

@@ -48,10 +48,13 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
     if options.max_size is not None and "max_size" in options.model_fields_set:
         budget.check(chosen)
     cut = options.remove_background and options.backdrop is None
+    channels = 3 if options.backdrop is not None else header.channels
     geometry, alpha = _background(geometry, replace(header, alpha=header.alpha or cut), chosen)
     width, height = geometry.size
     chosen.check_fits(width, height, alpha=alpha, quality=options.quality)
-    part = replace(header, width=geometry.crop[2], height=geometry.crop[3], alpha=header.alpha or cut)
+    part = replace(
+        header, width=geometry.crop[2], height=geometry.crop[3], alpha=(header.alpha and options.backdrop is None) or cut, channels=channels
+    )
     choice = _choose(part, options, geometry)
     if options.self_ensemble and options.style is None and choice.engine.spec.scope == "picture":
         raise UsageError(f"not supported by {choice.engine.spec.name}", hint="a kernel does not err by turns", subject="--self-ensemble")
@@ -64,7 +67,7 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
         quality=chosen.default_quality if options.quality is None or chosen.default_quality is None else options.quality,
         width=width,
         height=height,
-        channels=header.channels,
+        channels=channels,
         alpha=alpha,
         bits=bits,
     )

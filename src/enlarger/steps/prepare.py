@@ -14,7 +14,9 @@ from enlarger.canvas import SOURCE_IN_MEMORY, Canvas
 from enlarger.errors import InputError
 from enlarger.image import Box, Image, Samples, Sight
 from enlarger.repairs import deblur
+from enlarger.repairs.background import cut_out
 from enlarger.repairs.clean import cleaned
+from enlarger.repairs.compose import compose
 from enlarger.repairs.fill import fill_in_place
 from enlarger.repairs.mask import Mask, boxes_of, mask_of_boxes, mask_of_picture
 from enlarger.report import Prepared
@@ -66,6 +68,23 @@ def without_damage(picture: Image, damage: Damage, wanted: Mapping[str, str]) ->
     return (dataclasses.replace(picture, samples=samples, jpeg=None) if done else picture), told
 
 
+def without_background(picture: Image, *, backdrop: str | None, keep_shadow: bool) -> tuple[Image, Prepared, tuple[str, ...]]:
+    """The subject of ``picture`` alone: with alpha, or before the picture in the file ``backdrop``; and what makes that less sure.
+
+    Raises :class:`InputError` where there is no telling the subject from what is behind it.
+    """
+    start = time.perf_counter()
+    cut = cut_out(picture.samples, alpha=picture.alpha, keep_shadow=keep_shadow, name=picture.header.name)
+    behind = decode(backdrop).samples if backdrop is not None else None
+    samples = compose(np.ascontiguousarray(picture.samples[..., : picture.channels]), cut.alpha, behind, shadow=cut.shadow)
+    channels = 1 if samples.shape[2] <= 2 else 3
+    header = dataclasses.replace(picture.header, alpha=behind is None, channels=channels)
+    made = dataclasses.replace(picture, samples=samples, header=header, jpeg=None)
+    seen = picture.samples if channels == picture.channels else np.broadcast_to(picture.samples[..., :1], (*samples.shape[:2], 3))
+    said = f"{cut.confidence:.0%} sure" + (f", before {backdrop}" if backdrop is not None else "")
+    return made, _told("remove-background", seen, samples, channels, start, said=said), cut.reasons
+
+
 def sight(names: tuple[str, ...], before: Image, after: Image) -> Sight:
     """Where repairs changed most, as large as :data:`SEEN`."""
     width, height = (min(SEEN, side) for side in (before.width, before.height))
@@ -73,6 +92,7 @@ def sight(names: tuple[str, ...], before: Image, after: Image) -> Sight:
     for y in range(0, max(1, before.height - height // 2), height // 2):
         top = min(y, before.height - height)
         rows = slice(top, top + height)
+        # Of colours that are grey before and not after, the grey is the same in each.
         changed = np.abs(after.samples[rows, :, : after.channels].astype(np.float32) - before.samples[rows, :, : before.channels])
         columns = changed.sum((0, 2), dtype=np.float64)
         if after.alpha and not before.alpha:
