@@ -1,0 +1,329 @@
+"""Cutting a product out of plain ground: a soft alpha, without a net.
+
+The border of the picture says what the ground is (:mod:`enlarger.repairs.ground`). What is like it and hangs together with the border is
+ground; what is left is the subject. In a band along its outline alpha is the share of the subject's colour in each pixel's: for a known
+ground B and a subject F near by, alpha = <C - B, F - B> / |F - B|^2, held by the label where the two are much alike. Where the ground
+is not plain, or nothing stands on it, that is said and nothing is cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from enlarger.codecs.vips import vips_of
+from enlarger.errors import InputError
+from enlarger.image import Samples
+from enlarger.pixels.bands import window_mean
+from enlarger.repairs.ground import Floats, Ground, Mask, border, connected, difference, followed, labelled, of_border, spread
+from enlarger.repairs.patches import reached
+
+__all__ = ["CutOut", "NoSubjectError", "NotPlainError", "cut_out", "foreground"]
+
+WORKING = 768
+"""Longest edge at which ground and subject are told apart."""
+PLAIN_SHARE, PLAIN_NOISE = 0.6, 9.0
+"""Share of the border that must be ground, and its greatest deviation (of 255)."""
+NEAR_NOISE, NEAR_LEAST = 2.6, 1.8
+"""Colour difference below which a pixel may be ground: times that of the noise, and at least."""
+SPECK, LEAST, MOST = 0.0002, 0.003, 0.97
+"""Parts of the picture: smaller things are dirt; a subject has at least, and at most."""
+HOLE = 0.0002
+RINGING = 4.5
+"""Colour difference that JPEG makes close to edges, however quiet the ground is elsewhere."""
+POCKET = 4
+"""Working pixels between the ground and a gap in hair or leaves through which it is seen."""
+SHADE = 0.45
+"""Ground is seen as ground down to this share of its light."""
+SOFT = 1.4
+"""Steepest change inside a shadow, in hundredths of the ground's light per working pixel; noise adds to it."""
+
+
+class NotPlainError(InputError):
+    """The ground is not plain enough to be told from the subject without a net."""
+
+
+class NoSubjectError(InputError):
+    """Nothing stands on the ground, or nothing but the subject is seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutOut:
+    """``alpha`` ``(h, w)`` float32 in [0, 1]; ``shadow`` likewise, by how much the ground is darkened, ``None`` if not asked for.
+
+    ``confidence`` is from 0 to 1, and ``reasons`` says in lines for people what lowers it.
+    """
+
+    alpha: Floats
+    confidence: float
+    reasons: tuple[str, ...]
+    shadow: Floats | None = None
+
+
+def cut_out(samples: Samples, *, alpha: bool = False, keep_shadow: bool = False, name: str = "") -> CutOut:
+    """The subject of ``(h, w, bands)`` uint8 or uint16 ``samples`` (grey or RGB; with ``alpha`` the last band is alpha).
+
+    A picture that is transparent anywhere is cut out already: its alpha is kept. Raises :class:`NotPlainError` and
+    :class:`NoSubjectError`; ``name`` is the picture's file.
+    """
+    top = np.iinfo(samples.dtype).max
+    if alpha and bool((samples[..., -1] < top).any()):
+        return CutOut(samples[..., -1] / np.float32(top), 1.0, ("the picture is transparent already: its own alpha is kept",))
+    if min(samples.shape[:2]) < 16:
+        raise NoSubjectError("the picture is too small to find a subject in", hint="give one of 16 pixels or more", subject=name)
+    small = at_working_size(samples[..., : samples.shape[2] - alpha])
+    ground, subject, reasons = _told_apart(small, name)
+    certainty = _contrast(small, ground, subject)
+    if certainty < 0.8:
+        reasons.append(f"along {100 * (1 - certainty):.0f} % of its outline the subject hardly differs from the ground")
+    shadow = _enlarged(_shadow(small, subject), samples.shape) if keep_shadow else None
+    plain = min(1.0, (1 - (1 - ground.share) / (1 - PLAIN_SHARE) * 0.5) * (1 - 0.4 * ground.noise / PLAIN_NOISE))
+    return CutOut(_matte(samples, small, ground, subject), round(plain * certainty, 3), tuple(reasons), shadow)
+
+
+def at_working_size(samples: Samples) -> Floats:
+    """``(h, w, 3)``, 0..255, the longest edge at most :data:`WORKING`: means over areas."""
+    picture = vips_of(samples)
+    factor = max(1.0, max(samples.shape[:2]) / WORKING)
+    if factor > 1:
+        height, width = (max(1, round(n / factor)) for n in samples.shape[:2])
+        picture = picture.resize(width / samples.shape[1], vscale=height / samples.shape[0], kernel="linear")
+    small = np.frombuffer(picture.cast("float").write_to_memory(), np.float32).reshape(picture.height, picture.width, picture.bands)
+    wide = np.broadcast_to(small[..., :3] if picture.bands >= 3 else small[..., :1], (*small.shape[:2], 3))
+    return np.ascontiguousarray(wide * np.float32(255 / np.iinfo(samples.dtype).max))
+
+
+# --- ground and subject -----------------------------------------------------------------------------------------------
+
+
+def _told_apart(small: Floats, name: str) -> tuple[Ground, Mask, list[str]]:
+    ground = of_border(small)
+    hint = "photograph it on plain ground, or cut it out with another tool"
+    if ground.share < PLAIN_SHARE:
+        message = f"the ground is not plain: only {100 * ground.share:.0f} % of the border is of one colour"
+        raise NotPlainError(message, hint=hint, subject=name)
+    if ground.noise > PLAIN_NOISE:
+        message = f"the ground is not plain: along the border it varies by {ground.noise:.0f} of 255"
+        raise NotPlainError(message, hint=hint, subject=name)
+    known = border(small.shape)
+    for _ in range(3):
+        known = _ground_like(small, ground, known)
+        if not known.any():
+            break
+        ground = followed(small, known, ground)
+    known |= _shaded(small, ground, known)
+    ground = followed(small, known, ground)
+    holes, reasons = _holes(small, ground, ~known), []
+    if holes.any():
+        reasons.append("parts that look like the ground inside the subject are taken for holes")
+    subject = _without_specks(~_pockets(small, ground, known | holes))
+    share = float(subject.mean())
+    if share < LEAST:
+        raise NoSubjectError("nothing stands out from the ground", hint="is there a subject in the picture?", subject=name)
+    if share > MOST:
+        raise NoSubjectError("no ground is to be seen around the subject", hint=hint, subject=name)
+    if float(subject[border(small.shape)].mean()) > 0.02:
+        reasons.append("the subject reaches the border of the picture")
+    return ground, subject, reasons
+
+
+def _near(ground: Ground) -> float:
+    """Colour difference that noise can make: 255 steps of grey are 100 of lightness; three channels add up."""
+    return max(NEAR_LEAST, NEAR_NOISE * ground.noise * 100 / 255 * 1.3)
+
+
+def _ground_like(small: Floats, ground: Ground, seeds: Mask) -> Mask:
+    """What differs from the ground by no more than noise, and hangs together with the border by more than a pixel's width."""
+    like = difference(np.moveaxis(window_mean(np.moveaxis(small, 2, 0), 1), 0, 2), ground.colour) < 0.7 * _near(ground)
+    like |= difference(small, ground.colour) < 0.7 * _near(ground)
+    core = ~reached(~like, 1)
+    return reached(connected(core, seeds), 1) & like
+
+
+def _shaded(small: Floats, ground: Ground, known: Mask) -> Mask:
+    """Shadows: ground with less light, of the same hue, that sets in softly and hangs together with it."""
+    smooth = np.moveaxis(window_mean(np.moveaxis(small, 2, 0), 1), 0, 2)
+    light = np.einsum("hwc,hwc->hw", smooth, ground.colour) / np.maximum(1, np.einsum("hwc,hwc->hw", ground.colour, ground.colour))
+    tint = np.abs(smooth - light[..., None] * ground.colour).max(2)
+    level = np.einsum("hwc,hwc->hw", small, ground.colour) / np.maximum(1, np.einsum("hwc,hwc->hw", ground.colour, ground.colour)) * 100
+    steep = np.zeros_like(level)
+    steep[1:-1, 1:-1] = np.hypot(level[2:, 1:-1] - level[:-2, 1:-1], level[1:-1, 2:] - level[1:-1, :-2]) / 2
+    soft = (light > SHADE) & (light < 1.02) & (tint < 3 + 2 * ground.noise) & (steep < SOFT + 0.6 * ground.noise)
+    return connected(~reached(~(soft | known), 1), known)
+
+
+def _pockets(small: Floats, ground: Ground, known: Mask) -> Mask:
+    """What looks like the ground between hairs and leaves: behind the outline by a few hairs' breadths, and on from there."""
+    like = difference(small, ground.colour) < max(_near(ground) + 1, RINGING)
+    known = known.copy()
+    for _ in range(3):
+        near = like & ~known & reached(known, POCKET)
+        # Gaps are narrow; a part of the subject that is much like the ground is not.
+        known |= near & ~reached(~reached(~near, 3), 3)
+    return known
+
+
+def _holes(small: Floats, ground: Ground, subject: Mask) -> Mask:
+    like = subject & (difference(small, ground.colour) < _near(ground))
+    labels = labelled(~reached(~like, 1))
+    count = np.bincount(labels.ravel())
+    off = np.bincount(labels.ravel(), difference(small, ground.colour).ravel()) / np.maximum(1, count)
+    inside = np.bincount(labels.ravel(), like.ravel()) == count
+    wanted = inside & (count >= max(4, HOLE * subject.size)) & (off < 0.6 * _near(ground))
+    return reached(wanted[labels], 1) & like
+
+
+def _without_specks(subject: Mask) -> Mask:
+    labels = labelled(subject)
+    count = np.bincount(labels.ravel())
+    lone = np.bincount(labels.ravel(), subject.ravel()) > 0
+    least = max(SPECK * subject.size, 0.01 * float(count[lone].max(initial=0)))
+    return (lone & (count >= least))[labels]
+
+
+def _contrast(small: Floats, ground: Ground, subject: Mask) -> float:
+    """Share of the outline along which the subject, a little way in, is clearly another colour than the ground."""
+    inner = subject & reached(~subject, 3) & ~reached(~subject, 1)
+    if not inner.any():
+        return 1.0
+    return float((difference(small, ground.colour)[inner] > 3 * _near(ground)).mean())
+
+
+def _shadow(small: Floats, subject: Mask) -> Floats:
+    """By how much the ground is darker than the light on the border foretells: ``(h, w)``, 0 under the subject's middle."""
+    plain = of_border(small)
+    light = np.einsum("hwc,hwc->hw", small, plain.colour) / np.maximum(1, np.einsum("hwc,hwc->hw", plain.colour, plain.colour))
+    dark = np.clip(1 - light - 2 * plain.noise / 255, 0, 1)
+    outside = (~reached(subject, 2)).astype(np.float32)
+    carried = spread(dark[..., None], outside, 2)[..., 0]
+    return np.where(outside > 0, dark, carried * reached(subject, 6)).astype(np.float32)
+
+
+# --- alpha ------------------------------------------------------------------------------------------------------------
+
+STRIP = 256
+BAND = 3
+"""Working pixels to each side of the outline in which alpha may lie between 0 and 1."""
+WIDE, STEEP, RAMP, SOFT_SHARE = 12, 0.55, 0.9, 0.8
+"""An outline is soft where the difference from the ground at its rim is less than ``STEEP`` of that 5 pixels in, and that less than
+``RAMP`` of that ``WIDE`` pixels in, along ``SOFT_SHARE`` of some length."""
+HELD = 8.0
+"""How strongly the label holds alpha where subject and ground are alike: a difference of colours, of 255."""
+
+
+def _matte(samples: Samples, small: Floats, ground: Ground, subject: Mask) -> Floats:
+    """Alpha at full size, strip by strip."""
+    away = max(BAND, max(small.shape) // 200)
+    sure = subject & ~reached(~subject, away)
+    # Strands are thinner than that: what opening takes away is in doubt as a whole, and so is what lies around it.
+    thin = subject & ~reached(sure, away + 1)
+    doubt = (reached(subject, away) | reached(thin, 2 * away)) & ~sure
+    soft = _soft_edges(difference(small, ground.colour), subject)
+    doubt |= soft
+    sure &= ~soft
+    inner = sure if sure.any() else subject & ~reached(~subject, 1)
+    inner = inner if inner.any() else subject
+    colour = spread(small, inner.astype(np.float32), 2)
+    prior = window_mean(window_mean(subject[None].astype(np.float32), 1), 1)[0]
+    label = np.where(doubt, np.float32(2), np.where(sure, np.float32(1), np.float32(0)))
+    planes = np.concatenate((ground.colour, colour, prior[..., None], label[..., None]), 2)
+    height, width, bands = samples.shape
+    out = np.empty((height, width), np.float32)
+    scale = np.float32(255 / np.iinfo(samples.dtype).max)
+    for start in range(0, height, STRIP):
+        stop = min(height, start + STRIP)
+        wide = rows_enlarged(planes, start, stop, height, width)
+        colours = np.broadcast_to(samples[start:stop, :, : 3 if bands >= 3 else 1] * scale, (stop - start, width, 3))
+        out[start:stop] = _alpha(colours, wide[..., :3], wide[..., 3:6], wide[..., 6], ground.noise)
+        nearest = label[(np.arange(start, stop) * len(label) // height)[:, None], np.arange(width) * label.shape[1] // width]
+        np.copyto(out[start:stop], nearest, where=nearest < 2)
+    return out
+
+
+def _soft_edges(off: Floats, subject: Mask) -> Mask:
+    """Where the outline is no line but a ramp (fur, blur): ``off``, the difference from the ground, grows on for :data:`WIDE` pixels."""
+    rings = [subject & reached(~subject, outer) & ~reached(~subject, inner) for inner, outer in ((0, 2), (4, 6), (WIDE - 2, WIDE))]
+    planes = window_mean(np.concatenate([np.stack([off * ring, ring]) for ring in rings]).astype(np.float32), WIDE)
+    rim, next_to_it, deep = (planes[2 * i] / np.maximum(planes[2 * i + 1], 1e-6) for i in range(3))
+    ramp = rings[0] & (rim < STEEP * next_to_it) & (next_to_it < RAMP * deep)
+    return reached(ramp, WIDE)
+
+
+def _alpha(colours: Floats, ground: Floats, subject: Floats, prior: Floats, noise: float) -> Floats:
+    """See the head of this file; at least what makes the subject's colour one that exists, 0 where noise explains all."""
+    apart, off = subject - ground, colours - ground
+    held = np.float32(HELD * max(1.0, noise)) ** 2 * np.float32(0.25)
+    alpha = np.einsum("hwc,hwc->hw", off, apart) + held * prior
+    alpha /= np.einsum("hwc,hwc->hw", apart, apart) + held
+    room = np.where(off > 0, 255 - ground, ground)
+    # Where there is little room (light over white ground), rounding and ringing would say anything.
+    least = ((np.abs(off) - np.float32(3 * noise + 4)) / np.maximum(room, 64)).max(2)
+    # A subject of several colours: what is far from the ground, but not in the direction of the mean colour near by, is subject.
+    along = alpha[..., None] * apart
+    beside = np.sqrt(np.einsum("hwc,hwc->hw", off - along, off - along)) / np.maximum(1, np.sqrt(np.einsum("hwc,hwc->hw", apart, apart)))
+    alpha = np.maximum(alpha, np.clip(beside - np.float32(0.15), 0, 1))
+    alpha = np.clip(np.maximum(alpha, least), 0, 1)
+    quiet = np.clip(np.abs(off).max(2) / np.float32(1.6 * noise) - 1, 0, 1)
+    alpha *= np.maximum(quiet, prior > 0.9)
+    return np.asarray(np.clip((alpha - np.float32(0.03)) / np.float32(0.94), 0, 1), np.float32)
+
+
+def rows_enlarged(planes: Floats, start: int, stop: int, height: int, width: int) -> Floats:
+    """Rows ``start`` to ``stop`` of ``planes`` ``(h, w, c)`` at ``height`` x ``width``, linear between the centres of pixels."""
+    parts = []
+    for first, last, length, size in ((start, stop, height, planes.shape[0]), (0, width, width, planes.shape[1])):
+        at = np.clip((np.arange(first, last, dtype=np.float32) + np.float32(0.5)) * (size / length) - 0.5, 0, size - 1)
+        low = np.minimum(at.astype(np.int64), max(0, size - 2))
+        parts.append((low, np.minimum(low + 1, size - 1), (at - low).astype(np.float32)))
+    (top, bottom, down), (left, right, across) = parts
+    if planes.shape[:2] == (height, width):
+        return planes[start:stop]
+    rows = planes[top] * (1 - down)[:, None, None] + planes[bottom] * down[:, None, None]
+    return np.asarray(rows[:, left] * (1 - across)[:, None] + rows[:, right] * across[:, None], np.float32)
+
+
+def _enlarged(plane: Floats, shape: tuple[int, ...]) -> Floats:
+    out = np.empty(shape[:2], np.float32)
+    for start in range(0, shape[0], STRIP):
+        stop = min(shape[0], start + STRIP)
+        out[start:stop] = rows_enlarged(plane[..., None], start, stop, *shape[:2])[..., 0]
+    return out
+
+
+# --- colour -----------------------------------------------------------------------------------------------------------
+
+
+def foreground(samples: Samples, alpha: Floats) -> Samples:
+    """``samples`` (grey or RGB) with the old ground taken out of the colour of soft edges: C = alpha F + (1 - alpha) B, solved for F.
+
+    B and F near by are means over what is wholly transparent and wholly opaque; where alpha is small, F is the latter. Opaque pixels are
+    the same bits.
+    """
+    height, width, bands = samples.shape
+    top = np.float32(np.iinfo(samples.dtype).max)
+    factor = max(1.0, max(height, width) / WORKING)
+    size = tuple(max(1, round(n / factor)) for n in (height, width))
+    sums = [np.zeros((*size, bands + 1), np.float32) for _ in range(2)]
+    columns = np.arange(width) * size[1] // width
+    starts = np.flatnonzero(np.diff(columns, prepend=-1))
+    for y in range(height):
+        row = samples[y].astype(np.float32)
+        for total, chosen in zip(sums, (alpha[y] <= 0, alpha[y] >= 1), strict=True):
+            values = np.concatenate((row, np.ones((width, 1), np.float32)), 1) * chosen[:, None]
+            total[y * size[0] // height] += np.add.reduceat(values, starts, 0)
+    near = [spread(total[..., :-1] / np.maximum(total[..., -1:], 1), np.minimum(total[..., -1], 1), 2) for total in sums]
+    planes = np.concatenate(near, 2)
+    out = samples.copy()
+    for start in range(0, height, STRIP):
+        stop = min(height, start + STRIP)
+        part = alpha[start:stop]
+        soft = part < 1
+        if not soft.any():
+            continue
+        wide = rows_enlarged(planes, start, stop, height, width)[soft]
+        a, old, own = part[soft][:, None], wide[:, :bands], wide[:, bands:]
+        exact = (samples[start:stop][soft] - (1 - a) * old) / np.maximum(a, 0.05)
+        trust = np.clip((a - 0.1) / 0.5, 0, 1)
+        out[start:stop][soft] = np.clip(np.rint(trust * exact + (1 - trust) * own), 0, top).astype(samples.dtype)
+    return out

@@ -1,0 +1,116 @@
+"""A cut-out laid on new ground: transparency, one colour, or another picture."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from enlarger.codecs.vips import vips_of
+from enlarger.errors import InputError, UsageError
+from enlarger.image import Samples
+from enlarger.repairs.background import foreground
+from enlarger.repairs.ground import Floats
+
+__all__ = ["colour_of", "compose", "covering"]
+
+NAMES = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128)}
+STRIP = 256
+
+
+def colour_of(word: str) -> tuple[int, int, int] | None:
+    """``None`` for ``"transparent"``, else the sRGB colour of ``"white"``, ``"black"``, ``"grey"``, ``"#RRGGBB"`` or ``"#RGB"``.
+
+    Raises :class:`UsageError`.
+    """
+    plain = word.strip().lower()
+    if plain == "transparent":
+        return None
+    if plain in NAMES:
+        return NAMES[plain]
+    digits = plain.removeprefix("#")
+    if plain.startswith("#") and re.fullmatch("[0-9a-f]{3}|[0-9a-f]{6}", digits):
+        full = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+        return int(full[:2], 16), int(full[2:4], 16), int(full[4:], 16)
+    raise UsageError("is no background", hint="write transparent, white, black, grey, #RRGGBB or the path of a picture", subject=repr(word))
+
+
+def compose(
+    samples: Samples,
+    alpha: Floats,
+    background: str | tuple[int, int, int] | Samples | None = None,
+    *,
+    shadow: Floats | None = None,
+) -> Samples:
+    """The subject of ``(h, w, 1 or 3)`` uint8 or uint16 ``samples`` where ``alpha`` ``(h, w)`` says, on ``background``.
+
+    ``None`` or ``"transparent"``: samples with a band of alpha more. A colour (0..255) or word (:func:`colour_of`): opaque; grey
+    stays grey on a neutral colour and becomes RGB on others. Samples ``(H, W, 1..4)``: a picture, reduced or enlarged to cover and cut to
+    the middle; its own alpha is laid on white. The old ground is taken out of soft edges first (:func:`foreground`). ``shadow`` darkens
+    the new ground. Raises :class:`InputError` for an alpha of another size.
+    """
+    height, width, bands = samples.shape
+    for plane in (alpha, shadow):
+        if plane is not None and plane.shape != (height, width):
+            message = f"alpha is {plane.shape[1]} x {plane.shape[0]} pixels, the picture {width} x {height}"
+            raise InputError(message, hint="give an alpha of the picture's size")
+    if bands not in (1, 3):
+        raise InputError(f"a subject is grey or RGB, not of {bands} bands", hint="leave alpha out")
+    if isinstance(background, str):
+        background = colour_of(background)
+    clean = foreground(samples, alpha)
+    if background is None:
+        return _transparent(clean, alpha, shadow)
+    if isinstance(background, tuple):
+        grey = bands == 1 and len(set(background)) == 1
+        behind = np.broadcast_to(np.array(background[:1] if grey else background, np.float32) / 255, (height, width, 1 if grey else 3))
+    else:
+        behind = covering(background, width, height)
+    top = np.iinfo(samples.dtype).max
+    out = np.empty((height, width, behind.shape[2]), samples.dtype)
+    for y in range(0, height, STRIP):
+        part = slice(y, y + STRIP)
+        a = alpha[part, :, None]
+        below = _unit(behind[part])
+        if shadow is not None:
+            below = below * (1 - shadow[part, :, None])
+        # Colours are mixed as encoded: so were they, where edges were antialiased, in nearly every picture.
+        out[part] = np.rint((clean[part] * a + below * top * (1 - a)).clip(0, top)).astype(samples.dtype)
+    return out
+
+
+def _unit(part: Samples) -> Floats:
+    scale = 1 / np.iinfo(part.dtype).max if part.dtype.kind == "u" else 1
+    return np.asarray(part * np.float32(scale), np.float32)
+
+
+def _transparent(clean: Samples, alpha: Floats, shadow: Floats | None) -> Samples:
+    """Shadow is black that lets some of what is behind it through."""
+    height, width, bands = clean.shape
+    top = np.float32(np.iinfo(clean.dtype).max)
+    out = np.empty((height, width, bands + 1), clean.dtype)
+    for y in range(0, height, STRIP):
+        part = slice(y, y + STRIP)
+        whole, colour = alpha[part], clean[part]
+        if shadow is not None:
+            whole = whole + (1 - whole) * shadow[part]
+            colour = np.rint(colour * (alpha[part] / np.maximum(whole, 1e-6))[..., None])
+        out[part, :, :-1] = colour
+        out[part, :, -1] = np.rint(whole * top)
+    return out
+
+
+def covering(picture: Samples, width: int, height: int) -> Samples:
+    """``picture`` ``(H, W, 1..4)`` as RGB of ``width`` x ``height``: as small as covers that, cut to the middle, alpha laid on white."""
+    bands = picture.shape[2]
+    kind = "grey16" if picture.dtype == np.uint16 else "b-w"
+    shown = vips_of(picture).copy(interpretation=("rgb16" if picture.dtype == np.uint16 else "srgb") if bands >= 3 else kind)
+    if bands in (2, 4):
+        shown = shown.flatten(background=[int(np.iinfo(picture.dtype).max)], max_alpha=int(np.iinfo(picture.dtype).max))
+    shown = shown.cast("uchar" if picture.dtype == np.uint8 else "ushort")
+    factor = max(width / shown.width, height / shown.height)
+    size = max(width, round(shown.width * factor)), max(height, round(shown.height * factor))
+    shown = shown.resize(size[0] / shown.width, vscale=size[1] / shown.height, kernel="lanczos3")
+    shown = shown.crop((shown.width - width) // 2, (shown.height - height) // 2, width, height)
+    data = np.frombuffer(shown.write_to_memory(), picture.dtype).reshape(height, width, shown.bands)
+    return np.ascontiguousarray(np.broadcast_to(data[..., :3] if shown.bands >= 3 else data[..., :1], (height, width, 3)))
