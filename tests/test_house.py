@@ -100,7 +100,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         "enlarger.repairs.deblur",
         ("NOUNS", "PIXELS", "LOOKS", *(f"enlarger.repairs.{part}" for part in ("deblock", "denoise", "parts", "quiet", "shrinkage"))),
     ),
-    ("enlarger.repairs.clean", ("NOUNS", *(f"enlarger.repairs.{part}" for part in ("denoise", "deblock", "deblur")))),
+    ("enlarger.repairs.clean", ("NOUNS", *(f"enlarger.repairs.{part}" for part in ("denoise", "deblock", "deblur", "quiet")))),
     *((module, ("NOUNS", "PIXELS", "CODECS", "REPAIRS")) for module in GROUPS["REPAIRS"]),
     # Whoever judges shares nothing with those who made what is judged, or one would vouch for itself.
     *((module, ("NOUNS", "CODECS", "MEASURES")) for module in (*GROUPS["MEASURES"], "enlarger.steps.verify")),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from skimage import data
+from tests.repairs.degraded import Samples, blurred, jpeg, noisy, pictures, psnr
 
 from enlarger.image import Header, Image, Quantisation
-from enlarger.repairs import deblock, deblur
-from enlarger.repairs.clean import cleaned
+from enlarger.repairs import deblur
+from enlarger.repairs.clean import cleaned, found
 from enlarger.repairs.deblock import deblocked
 from enlarger.repairs.denoise import denoised
 from enlarger.steps.triage import damage
-from tests.repairs.degraded import Samples, blurred, jpeg, noisy, pictures, psnr
 
 PICTURES = pictures()
 
@@ -22,7 +22,7 @@ def automatic(samples: Samples, table: Quantisation | None = None) -> Samples:
     height, width, channels = samples.shape
     noise = damage(Image(samples, Header("", "array", width, height, channels, False, 8), jpeg=table))
     blur = deblur.measured(samples, channels, float(np.mean(noise.noise)))
-    strengths = {"denoise": noise.denoise, "deblock": deblock.auto(table), "deblur": deblur.auto(blur)}
+    strengths = found(samples, channels, noise=noise.noise, quantisation=table, blur=blur)
     return cleaned(samples, channels, **strengths, noise=noise.noise, quantisation=table, blur=blur)[0]
 
 
@@ -56,6 +56,20 @@ def test_clean_pictures_stay_as_they_are() -> None:
         whole = getattr(data, name)()
         picture = np.ascontiguousarray((whole if whole.ndim == 3 else whole[..., None])[:320, :320])
         assert psnr(picture, automatic(picture)) > 45, name
+
+
+def test_strengths_are_found() -> None:
+    bad, table = jpeg(PICTURES["coffee"], 55)
+    assert found(bad, 3, noise=(0.0, 0.0, 0.0), quantisation=table) == {"deblock": 60, "denoise": 0, "deblur": 0}
+    grainy = noisy(PICTURES["camera"], 10)
+    assert found(grainy, 1, noise=(10 / 255,), blur=1.5) == {"deblock": 0, "denoise": 40, "deblur": 100}
+
+
+def test_texture_is_no_noise() -> None:
+    """Grass is as rough as noise: triage finds 3/255 in it. What is really there is believed all the same."""
+    picture = data.grass()[:256, :256, None]
+    assert found(picture, 1, noise=(3 / 255,))["denoise"] <= 5
+    assert found(noisy(picture, 15), 1, noise=(15 / 255,))["denoise"] > 40
 
 
 @pytest.mark.parametrize("quality", [90, 95])

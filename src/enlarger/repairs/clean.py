@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from enlarger.image import Quantisation, Samples
+from enlarger.repairs.deblock import auto as deblock_auto
 from enlarger.repairs.deblock import deblocked, tables
+from enlarger.repairs.deblur import auto as deblur_auto
 from enlarger.repairs.deblur import deblurred, measured, width
 from enlarger.repairs.denoise import SIGMA, denoised, shares
+from enlarger.repairs.quiet import looked, trust
 
 LEFT = 0.6
 """Share of the noise that denoising leaves for what comes after."""
@@ -28,6 +31,23 @@ class Done:
     strength: int
     seconds: float
     changed_rms: float
+
+
+def found(
+    samples: Samples,
+    channels: int,
+    *,
+    noise: tuple[float, ...],
+    quantisation: Quantisation | None = None,
+    blur: float | None = None,
+) -> dict[str, int]:
+    """The strengths, 0 to 100, of ``deblock``, ``denoise`` and ``deblur`` when they are left to be found; arguments as for :func:`cleaned`.
+
+    ``noise`` is doubted where texture hides it, and ``blur`` of ``None`` is none.
+    """
+    level = 255 * float(np.mean(noise))
+    denoise = 100 * level / SIGMA * (trust(looked(samples, channels), level) if level > 0 else 0)
+    return {"deblock": deblock_auto(quantisation), "denoise": min(100, round(denoise)), "deblur": deblur_auto(blur)}
 
 
 def cleaned(

@@ -17,6 +17,10 @@ EVERY = 5
 SHARE, FEWEST = 0.05, 50
 """Share of all blocks that count as quiet, and how many there must be at least."""
 
+HIDDEN = (1.5, 2.5)
+"""What is white in quiet places over a measured noise: from the first on there is more texture than noise everywhere, from the second
+on that noise says nothing."""
+
 _FREQUENCY = np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel()
 SLOW = (_FREQUENCY == 1) | (_FREQUENCY == 2)
 """Coefficients that say whether a block is quiet. The others are not looked at for that, or those would be chosen where noise is weak."""
@@ -46,6 +50,13 @@ def spectra(seen: Sample) -> list[Spectrum]:
     deviations[:, _FREQUENCY < 3] = np.maximum(deviations[:, _FREQUENCY < 3], lowest[:, None])
     deviations[:, 0] = lowest
     return [plane.reshape(SIDE, SIDE) for plane in deviations]
+
+
+def trust(seen: Sample, noise: float) -> float:
+    """0 to 1: whether ``noise`` (of 255) in the brightest plane is noise, and not the finest of a texture that is everywhere."""
+    shown = spectra(seen)[0].ravel()
+    white = min(float(np.sqrt(np.mean(shown[number == _FREQUENCY] ** 2))) for number in range(3, 2 * SIDE - 2))
+    return float(np.clip((HIDDEN[1] - white / max(noise, 1e-6)) / (HIDDEN[1] - HIDDEN[0]), 0, 1)) if white > 0 else 1.0
 
 
 def _blocks(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
