@@ -69,7 +69,9 @@ def cut_out(samples: Samples, *, alpha: bool = False, keep_shadow: bool = False,
     """
     top = np.iinfo(samples.dtype).max
     if alpha and bool((samples[..., -1] < top).any()):
-        return CutOut(samples[..., -1] / np.float32(top), 1.0, ("the picture is transparent already: its own alpha is kept",))
+        return CutOut(
+            np.asarray(samples[..., -1] / np.float32(top), np.float32), 1.0, ("the picture is transparent already: its own alpha is kept",)
+        )
     if min(samples.shape[:2]) < 16:
         raise NoSubjectError("the picture is too small to find a subject in", hint="give one of 16 pixels or more", subject=name)
     small = at_working_size(samples[..., : samples.shape[2] - alpha])
@@ -312,7 +314,8 @@ def foreground(samples: Samples, alpha: Floats) -> Samples:
         for total, chosen in zip(sums, (alpha[y] <= 0, alpha[y] >= 1), strict=True):
             values = np.concatenate((row, np.ones((width, 1), np.float32)), 1) * chosen[:, None]
             total[y * size[0] // height] += np.add.reduceat(values, starts, 0)
-    near = [spread(total[..., :-1] / np.maximum(total[..., -1:], 1), np.minimum(total[..., -1], 1), 2) for total in sums]
+    means = [np.asarray(total[..., :-1] / np.maximum(total[..., -1:], 1), np.float32) for total in sums]
+    near = [spread(mean, np.minimum(total[..., -1], 1), 2) for mean, total in zip(means, sums, strict=True)]
     planes = np.concatenate(near, 2)
     out = samples.copy()
     for start in range(0, height, STRIP):

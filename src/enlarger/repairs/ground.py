@@ -6,6 +6,7 @@ All at working size: ``(h, w, 3)`` float32, 0..255, as encoded. Distances are CI
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def lab(rgb: Floats) -> Floats:
 def difference(one: Floats, two: Floats) -> Floats:
     """CIE 1976 colour difference, ``(h, w)``."""
     gap = lab(one) - lab(two)
-    return np.sqrt(np.einsum("hwc,hwc->hw", gap, gap))
+    return np.asarray(np.sqrt(np.einsum("hwc,hwc->hw", gap, gap)), np.float32)
 
 
 def border(shape: tuple[int, ...]) -> Mask:
@@ -63,24 +64,25 @@ def fitted(picture: Floats, where: Mask, degree: int, start: Floats | None = Non
 
     ``start`` is a guess of the colour everywhere; without, the median. What deviates by far from most is not followed.
     """
-    basis = terms(*picture.shape[:2], degree)
+    basis = terms(picture.shape[0], picture.shape[1], degree)
     at = np.flatnonzero(where)
     at = at[:: max(1, len(at) // FITTED)]
     colours = picture.reshape(-1, 3)[at]
     design = basis.reshape(-1, basis.shape[-1])[at]
-    now = np.median(colours, 0) if start is None else start.reshape(-1, 3)[at]
+    now: NDArray[Any] = np.median(colours, 0) if start is None else start.reshape(-1, 3)[at]
     solution = np.zeros((basis.shape[-1], 3))
-    noise = weight = np.float32(0)
+    noise, share = 0.0, 0.0
     for _ in range(8):
         far = np.abs(colours - now).max(1)
         noise = max(LEAST_NOISE, float(1.4826 * np.median(far)))
         weight = np.clip(1 - (far / (TUKEY * noise)) ** 2, 0, None) ** 2
-        if np.count_nonzero(weight) < 2 * design.shape[1]:
+        share = np.count_nonzero(weight) / len(at)
+        if share * len(at) < 2 * design.shape[1]:
             break
         held = design.T * weight
         solution = np.linalg.solve(held @ design + 1e-6 * np.eye(design.shape[1]), held @ colours)
         now = design @ solution
-    return (basis @ solution).astype(np.float32), float(noise), float(np.count_nonzero(weight) / len(at))
+    return (basis @ solution).astype(np.float32), noise, share
 
 
 def of_border(picture: Floats) -> Ground:
