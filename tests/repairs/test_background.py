@@ -69,6 +69,21 @@ def test_holes_are_holes() -> None:
     assert any("holes" in reason for reason in made.reasons)
 
 
+def test_a_label_stays_where_holes_are_not_wanted() -> None:
+    ring = disc(radius=50) * (1 - disc(radius=20))
+    made = cut_out(on("white", ring), holes=False)
+    assert np.abs(made.alpha - disc(radius=50)).mean() < 0.004
+    assert made.reasons == ()
+
+
+def test_white_on_white_is_no_hole() -> None:
+    """The brightest place of a white thing on white ground: it fades into it without an outline."""
+    y, x = np.mgrid[:160, :160] + 0.5
+    light = 255 - np.clip((np.hypot(x - 80, y - 80) - 15) * 2, 0, 60)
+    samples = np.repeat(np.where(disc() > 0.5, light, 255).round().astype(np.uint8)[..., None], 3, 2)
+    assert np.abs(cut_out(samples).alpha - disc()).mean() < 0.01
+
+
 def test_jpeg_leaves_no_crumbs() -> None:
     alpha = disc()
     out = io.BytesIO()

@@ -29,9 +29,9 @@ NEAR_NOISE, NEAR_LEAST = 2.6, 1.8
 """Colour difference below which a pixel may be ground: times that of the noise, and at least."""
 SPECK, LEAST, MOST = 0.0002, 0.003, 0.97
 """Parts of the picture: smaller things are dirt; a subject has at least, and at most."""
-HOLE = 0.0002
-RINGING = 4.5
-"""Colour difference that JPEG makes close to edges, however quiet the ground is elsewhere."""
+HOLE, OUTLINED = 0.0002, 0.8
+RINGING, CLEAR = 4.5, 15.0
+"""Colour difference that JPEG makes close to edges, however quiet the ground is elsewhere; and of what is clearly not ground."""
 POCKET = 4
 """Working pixels between the ground and a gap in hair or leaves through which it is seen."""
 SHADE = 0.45
@@ -61,11 +61,12 @@ class CutOut:
     shadow: Floats | None = None
 
 
-def cut_out(samples: Samples, *, alpha: bool = False, keep_shadow: bool = False, name: str = "") -> CutOut:
+def cut_out(samples: Samples, *, alpha: bool = False, keep_shadow: bool = False, holes: bool = True, name: str = "") -> CutOut:
     """The subject of ``(h, w, bands)`` uint8 or uint16 ``samples`` (grey or RGB; with ``alpha`` the last band is alpha).
 
-    A picture that is transparent anywhere is cut out already: its alpha is kept. Raises :class:`NotPlainError` and
-    :class:`NoSubjectError`; ``name`` is the picture's file.
+    A picture that is transparent anywhere is cut out already: its alpha is kept. Without ``holes``, what looks like the ground inside the
+    subject (a white label on white ground) stays. Raises :class:`NotPlainError` and :class:`NoSubjectError`; ``name`` is the picture's
+    file.
     """
     top = np.iinfo(samples.dtype).max
     if alpha and bool((samples[..., -1] < top).any()):
@@ -75,7 +76,7 @@ def cut_out(samples: Samples, *, alpha: bool = False, keep_shadow: bool = False,
     if min(samples.shape[:2]) < 16:
         raise NoSubjectError("the picture is too small to find a subject in", hint="give one of 16 pixels or more", subject=name)
     small = at_working_size(samples[..., : samples.shape[2] - alpha])
-    ground, subject, reasons = _told_apart(small, name)
+    ground, subject, reasons = _told_apart(small, holes, name)
     certainty = _contrast(small, ground, subject)
     if certainty < 0.8:
         reasons.append(f"along {100 * (1 - certainty):.0f} % of its outline the subject hardly differs from the ground")
@@ -99,7 +100,7 @@ def at_working_size(samples: Samples) -> Floats:
 # --- ground and subject -----------------------------------------------------------------------------------------------
 
 
-def _told_apart(small: Floats, name: str) -> tuple[Ground, Mask, list[str]]:
+def _told_apart(small: Floats, with_holes: bool, name: str) -> tuple[Ground, Mask, list[str]]:
     ground = of_border(small)
     hint = "photograph it on plain ground, or cut it out with another tool"
     if ground.share < PLAIN_SHARE:
@@ -116,7 +117,8 @@ def _told_apart(small: Floats, name: str) -> tuple[Ground, Mask, list[str]]:
         ground = followed(small, known, ground)
     known |= _shaded(small, ground, known)
     ground = followed(small, known, ground)
-    holes, reasons = _holes(small, ground, ~known), []
+    reasons = []
+    holes = _holes(small, ground, ~known) if with_holes else np.zeros_like(known)
     if holes.any():
         reasons.append("parts that look like the ground inside the subject are taken for holes")
     subject = _without_specks(~_pockets(small, ground, known | holes))
@@ -157,7 +159,8 @@ def _shaded(small: Floats, ground: Ground, known: Mask) -> Mask:
 
 def _pockets(small: Floats, ground: Ground, known: Mask) -> Mask:
     """What looks like the ground between hairs and leaves: behind the outline by a few hairs' breadths, and on from there."""
-    like = difference(small, ground.colour) < max(_near(ground) + 1, RINGING)
+    off = difference(small, ground.colour)
+    like = (off < max(_near(ground) + 1, RINGING)) & reached(off > max(4 * _near(ground), CLEAR), 3)
     known = known.copy()
     for _ in range(3):
         near = like & ~known & reached(known, POCKET)
@@ -173,7 +176,17 @@ def _holes(small: Floats, ground: Ground, subject: Mask) -> Mask:
     off = np.bincount(labels.ravel(), difference(small, ground.colour).ravel()) / np.maximum(1, count)
     inside = np.bincount(labels.ravel(), like.ravel()) == count
     wanted = inside & (count >= max(4, HOLE * subject.size)) & (off < 0.6 * _near(ground))
-    return reached(wanted[labels], 1) & like
+    found = reached(wanted[labels], 1) & like
+    # A hole has an outline all around; the brightest fold of a white shirt on white ground has none.
+    labels = np.where(found, labelled(found) + 1, 0)
+    ids = labels
+    for _ in range(3):
+        wide = np.pad(ids, 1)
+        ids = np.max([wide[y : y + len(ids), x : x + ids.shape[1]] for y in range(3) for x in range(3)], 0)
+    rim = reached(found, 3) & ~reached(found, 2)
+    total = np.bincount(ids[rim], minlength=int(ids.max()) + 1)
+    clear = np.bincount(ids[rim & (difference(small, ground.colour) > 4 * _near(ground))], minlength=len(total))
+    return found & (clear >= OUTLINED * total)[labels]
 
 
 def _without_specks(subject: Mask) -> Mask:
@@ -196,7 +209,9 @@ def _shadow(small: Floats, subject: Mask) -> Floats:
     """By how much the ground is darker than the light on the border foretells: ``(h, w)``, 0 under the subject's middle."""
     plain = of_border(small)
     light = np.einsum("hwc,hwc->hw", small, plain.colour) / np.maximum(1, np.einsum("hwc,hwc->hw", plain.colour, plain.colour))
-    dark = np.clip(1 - light - 2 * plain.noise / 255, 0, 1)
+    # Of a dark ground noise is a large part.
+    dark = np.clip(1 - light - 2 * plain.noise / np.maximum(8, plain.colour.mean(2)), 0, 1).astype(np.float32)
+    dark = window_mean(dark[None], 1)[0]
     outside = (~reached(subject, 2)).astype(np.float32)
     carried = spread(dark[..., None], outside, 2)[..., 0]
     return np.where(outside > 0, dark, carried * reached(subject, 6)).astype(np.float32)
