@@ -19,16 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 from common import Row, describe, machine, row, save
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 from skimage import data
 
-from enlarger.image import Quantisation
+from enlarger.image import Header, Image, Quantisation
+from enlarger.repairs.clean import cleaned
+from enlarger.repairs.clean import found as found_strengths
 from enlarger.repairs.deblock import auto, deblocked
 from enlarger.repairs.deblur import deblurred
+from enlarger.repairs.deblur import measured as measured_blur
 from enlarger.repairs.denoise import denoised
+from enlarger.steps.triage import damage
 
 Samples = NDArray[Any]
 Repair = Callable[[Samples], Samples]
@@ -43,7 +47,7 @@ RIGHT = {"half": 0.5, "right": 1.0, "more": 1.5}
 def pictures(folder: Path | None) -> dict[str, Samples]:
     found = {name: np.asarray(getattr(data, name)()) for name in PICTURES}
     for path in sorted(folder.glob("*_HR.png")) if folder else ():
-        with Image.open(path) as opened:
+        with PIL.Image.open(path) as opened:
             found[path.stem] = np.asarray(opened if opened.mode == "L" else opened.convert("RGB"))
     return {name: middle(samples if samples.ndim == 3 else samples[..., None]) for name, samples in found.items()}
 
@@ -66,14 +70,19 @@ def _denoised(samples: Samples, strength: int) -> Samples:
     return denoised(samples, samples.shape[2], strength)
 
 
-def jpeg(clean: Samples, quality: float) -> tuple[Samples, dict[str, Repair]]:
+def stored_as_jpeg(samples: Samples, quality: float) -> tuple[Samples, Quantisation]:
     out = io.BytesIO()
-    grey = clean.shape[2] == 1
-    Image.fromarray(clean[..., 0] if grey else clean).save(out, "jpeg", quality=int(quality), **({} if grey else {"subsampling": 2}))
-    with Image.open(out) as opened:
+    grey = samples.shape[2] == 1
+    PIL.Image.fromarray(samples[..., 0] if grey else samples).save(
+        out, "jpeg", quality=int(quality), **({} if grey else {"subsampling": 2})
+    )
+    with PIL.Image.open(out) as opened:
         steps = [tuple(int(step) for step in opened.quantization[i]) for i in sorted(opened.quantization)]
-        bad = np.asarray(opened).reshape(clean.shape)
-    known = Quantisation(steps[0], steps[-1], (1, 1) if grey else (2, 2))
+        return np.asarray(opened).reshape(samples.shape), Quantisation(steps[0], steps[-1], (1, 1) if grey else (2, 2))
+
+
+def jpeg(clean: Samples, quality: float) -> tuple[Samples, dict[str, Repair]]:
+    bad, known = stored_as_jpeg(clean, quality)
     right = auto(known)
     repairs = {name: partial(_deblocked, strength=round(right * share), known=known) for name, share in RIGHT.items()}
     return bad, {**repairs, "without tables": partial(_deblocked, strength=right, known=None)}
@@ -95,6 +104,12 @@ def blur(clean: Samples, sigma: float) -> tuple[Samples, dict[str, Repair]]:
 HARMS = {"noise": (noise, (5, 10, 20)), "JPEG": (jpeg, (20, 40, 70)), "blur": (blur, (0.7, 1.2, 2.0))}
 
 
+COMBINED = (
+    *((0, 2, 0), (0, 5, 0), (0, 10, 0), (1.2, 0, 0), (1.2, 3, 0), (2, 0, 0)),
+    *((0, 0, 40), (0, 0, 70), (0, 0, 90), (0, 3, 85), (1.2, 0, 80), (0.7, 2, 95), (1.2, 5, 60)),
+)
+
+
 def psnr(one: Samples, other: Samples) -> float:
     return float(10 * np.log10(255**2 / np.mean((one.astype(np.float64) - other) ** 2)))
 
@@ -113,7 +128,7 @@ def measured(found: dict[str, Samples], sheets: Path | None) -> Iterator[Row]:
                 if sheets:
                     sheets.mkdir(parents=True, exist_ok=True)
                     sheet = np.concatenate([clean, bad, done["right"]], 1)
-                    Image.fromarray(sheet.squeeze()).save(sheets / f"{harm}-{level}-{name}.png")
+                    PIL.Image.fromarray(sheet.squeeze()).save(sheets / f"{harm}-{level}-{name}.png")
             note = f"{len(before)} pictures; value is the mean"
             yield mean_row(f"{harm} {level}: before", before, note)
             for how, values in gains.items():
@@ -124,6 +139,27 @@ def mean_row(name: str, values: list[float], note: str) -> Row:
     """A row whose value is the mean, between least and greatest."""
     made = row(name, "dB", values, better="higher", note=note)
     return made.model_copy(update={"value": round(float(np.mean(values)), 2)})
+
+
+def left_to_itself(found: dict[str, Samples]) -> Iterator[Row]:
+    """What all three do at the strengths that they choose, on 160 x 160 pixels that were blurred, then noisy, then JPEGs."""
+    for softness, sigma, quality in COMBINED:
+        values = {}
+        for name, picture in found.items():
+            clean = np.ascontiguousarray(picture[48:208, 48:208])
+            bad, known = (blur(clean, softness)[0] if softness else clean), None
+            bad = noise(bad, sigma)[0] if sigma else bad
+            if quality:
+                bad, known = stored_as_jpeg(bad, quality)
+            header = Header("", "array", bad.shape[1], bad.shape[0], bad.shape[2], False, 8)
+            seen = damage(Image(bad, header, jpeg=known)).noise
+            wide = measured_blur(bad, bad.shape[2], float(np.mean(seen)))
+            strengths = found_strengths(bad, bad.shape[2], noise=seen, quantisation=known, blur=wide)
+            done, _ = cleaned(bad, bad.shape[2], **strengths, noise=seen, quantisation=known, blur=wide)
+            values[name] = psnr(clean, done) - psnr(clean, bad)
+        worst = sorted(values, key=lambda name: values[name])[:3]
+        note = "worst: " + ", ".join(f"{name} {values[name]:+.2f}" for name in worst)
+        yield mean_row(f"auto, blur {softness}, noise {sigma}, JPEG {quality or 'none'}: gain", list(values.values()), note)
 
 
 def timed() -> Iterator[Row]:
@@ -168,7 +204,8 @@ def main() -> None:
     parser.add_argument("--note", nargs="*", default=[])
     asked = parser.parse_args()
     about = machine()
-    rows = [*measured(pictures(asked.pictures), asked.sheets), *timed()]
+    found = pictures(asked.pictures)
+    rows = [*measured(found, asked.sheets), *left_to_itself(found), *timed()]
     for each in rows:
         print(describe(each))
     print(table(rows))

@@ -30,8 +30,8 @@ LEAST = 0.85
 CHROMA = 0.5
 """The same amount for chroma, over that for luma."""
 
-FINE = 4.0
-"""Mean step over low frequencies (quality 85) below which less is taken for noise, in proportion: it is hardly seen there, texture is."""
+FINE, FINE_CHROMA = 5.0, 30.0
+"""Mean step over low frequencies (quality 80, 40) below which less is taken for noise, in proportion: detail is seen more there."""
 
 MOST = 2.0
 """Times the noise that the tables speak of, at most."""
@@ -55,11 +55,11 @@ def tables(quality: float) -> Quantisation:
     return Quantisation(luma, chroma, (2, 2))
 
 
-def spectrum(steps: tuple[int, ...], amount: float = 1.0) -> Spectrum:
+def spectrum(steps: tuple[int, ...], amount: float = 1.0, fine: float = FINE) -> Spectrum:
     """Deviation of what rounding to ``steps`` left in each coefficient of patches at any place."""
     table = np.asarray(steps, np.float64).reshape(8, 8)
     coarse = table[:3, :3].mean()
-    amount *= min(1.0, coarse / FINE) / math.sqrt(12)
+    amount *= min(1.0, coarse / fine) / math.sqrt(12)
     deviations: Spectrum = amount * np.maximum(AMOUNT * table**TILT * coarse ** (1 - TILT), LEAST * coarse)
     return deviations
 
@@ -77,7 +77,7 @@ def deblocked(samples: Samples, channels: int, strength: int, quantisation: Quan
         known, amount = tables(max(1.0, 100 - 0.75 * strength)), 1.0
     else:
         known, amount = quantisation, min(MOST, strength / max(1, auto(quantisation)))
-    luma, chroma = spectrum(known.luma, amount), spectrum(known.chroma, amount * CHROMA)
+    luma, chroma = spectrum(known.luma, amount), spectrum(known.chroma, amount * CHROMA, FINE_CHROMA)
     across, down = known.subsampling if channels == 3 else (1, 1)
     reach = (REACH + 4) * max(across, down)
 
