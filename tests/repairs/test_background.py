@@ -115,7 +115,7 @@ def test_large_pictures_are_cut_at_their_own_size(monkeypatch: pytest.MonkeyPatc
 def test_a_shadow_is_ground_and_can_be_kept() -> None:
     alpha = disc(at=(80, 70))
     y, x = np.mgrid[:160, :160]
-    dark = 0.3 * np.exp(-(((x - 80) / 45) ** 2) - ((y - 132) / 14) ** 2)
+    dark = 0.3 * np.exp(-(((x - 80) / 45) ** 2) - ((y - 136) / 22) ** 2)
     samples = np.rint(RED * alpha[..., None] + 230 * (1 - dark[..., None]) * (1 - alpha[..., None])).astype(np.uint8)
     made = cut_out(samples, keep_shadow=True)
     assert made.alpha[125:145, 50:110].mean() < 0.02
