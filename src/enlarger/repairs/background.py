@@ -29,7 +29,8 @@ NEAR_NOISE, NEAR_LEAST = 2.6, 1.8
 """Colour difference below which a pixel may be ground: times that of the noise, and at least."""
 SPECK, LEAST, MOST = 0.0002, 0.003, 0.97
 """Parts of the picture: smaller things are dirt; a subject has at least, and at most."""
-HOLE, OUTLINED = 0.0002, 0.8
+HOLE, OUTLINED = 0.0002, 0.6
+"""Part of the picture that a hole has at least; share of its rim that must be clearly another colour than the ground."""
 RINGING, CLEAR = 4.5, 15.0
 """Colour difference that JPEG makes close to edges, however quiet the ground is elsewhere; and of what is clearly not ground."""
 POCKET = 4
