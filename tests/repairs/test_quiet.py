@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from skimage import data
+from tests.repairs.degraded import jpeg, noisy
 
 from enlarger.repairs.quiet import looked, spectra
-from tests.repairs.degraded import jpeg, noisy
 
 
 @pytest.mark.parametrize("sigma", [2.0, 5.0, 10.0])
