@@ -201,7 +201,8 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         "enlarger",
         (
             *("NOUNS", "FIND"),
-            *(f"enlarger.{part}" for part in ("inspection", "judge", "pipeline", "progress", "replay", "result", "batch", "batch_progress")),
+            *(f"enlarger.{part}" for part in ("inspection", "judge", "pipeline", "progress", "replay", "result")),
+            *("enlarger.batch", "enlarger.batch_progress"),
         ),
     ),
 )

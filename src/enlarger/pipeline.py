@@ -130,7 +130,7 @@ class Enlarger:
         seen = time.perf_counter()
         with scratch(call.scratch(planned)):
             ready = made_ready(picture, planned, options, watch)
-        planned = plan.with_strengths(ready.planned, ready.damage)
+        planned = ready.planned
         watch.add("prepare", sum(repair.seconds for repair in ready.done))
         watch.add("triage", time.perf_counter() - seen - watch.timings["prepare"])
         dials = dials_of(options, planned.stages)

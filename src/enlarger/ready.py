@@ -10,18 +10,18 @@ from enlarger.progress import Watch
 from enlarger.report import Plan, Prepared
 from enlarger.steps.colour import to_srgb
 from enlarger.steps.crop import part, placed
-from enlarger.steps.prepare import sight, without_background, without_damage, without_objects
+from enlarger.steps.plan import with_strengths
+from enlarger.steps.prepare import needs, sight, without_background, without_damage, without_objects
 from enlarger.steps.triage import Damage, damage
 
 
 @dataclass(slots=True)
 class Ready:
-    """A source after its repairs. ``damage`` is what ailed ``original``, ``left`` what ails ``picture``."""
+    """A source after its repairs. ``left`` is what ails ``picture``."""
 
     planned: Plan
     original: Image
     picture: Image
-    damage: Damage
     left: Damage
     done: list[Prepared] = field(default_factory=list)
     sights: list[Sight] = field(default_factory=list)
@@ -40,7 +40,10 @@ def made_ready(picture: Image, planned: Plan, options: Options, watch: Watch) ->
         sights.append(sight((told.name,), whole, filled))
         whole = filled
     planned, original = shown(planned, whole)
-    ready = Ready(planned, original, original, ailing := damage(original), ailing, done, sights)
+    ailing = damage(original)
+    if any("auto" in stage.native.values() for stage in planned.stages):
+        planned = with_strengths(planned, needs(original, ailing))
+    ready = Ready(planned, original, original, ailing, done, sights)
     if planned.prepare.keys() & {"deblock", "denoise", "deblur"}:
         watch.step("prepare")
         ready.picture, cleaned = without_damage(original, ailing, planned.prepare)

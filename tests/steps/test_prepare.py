@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from PIL import ImageFilter
 from skimage import data
 
 import enlarger
@@ -89,6 +90,14 @@ def test_noise_and_blocks_are_taken_off_as_strongly_as_the_source_needs(picture:
     assert better.jpeg is None
 
 
+def test_a_blur_is_found_and_taken_back(picture: np.ndarray) -> None:
+    soft = np.asarray(Pillow.fromarray(picture).filter(ImageFilter.GaussianBlur(1.3)))
+    source = decode(soft)
+    done, told = without_damage(source, damage(source), {"deblur": "auto"})
+    assert [t.name for t in told] == ["deblur"]
+    assert distance(np.asarray(done.samples), picture) < 0.9 * distance(soft, picture)
+
+
 def test_nothing_asked_nothing_done(picture: np.ndarray) -> None:
     source = decode(picture)
     assert without_damage(source, damage(source), {})[0] is source
@@ -121,5 +130,5 @@ def test_a_net_that_repairs_is_left_to_it(picture: np.ndarray, monkeypatch: pyte
         planned = tool.plan(picture)
     assert planned.prepare == {}
     assert planned.stages[0].native == {"denoise": 30, "deblock": "auto"}
-    seen = plan.with_strengths(planned, Damage((0.02, 0.02, 0.02)))
+    seen = plan.with_strengths(planned, {"denoise": 99, "deblock": 0, "deblur": 5})
     assert seen.stages[0].native == {"denoise": 30, "deblock": 0}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,6 @@ from enlarger.sizes import mark, rgb, sized
 from enlarger.steps import budget, passes, tiles
 from enlarger.steps.ensemble import PASSES
 from enlarger.steps.estimate import estimate
-from enlarger.steps.triage import Damage
 
 OTHERS = ("enlarger-crisp-x4", "enlarger-restore-x4")
 """Nets of ours that a plan made by ``auto`` names besides the one it takes."""
@@ -151,9 +150,8 @@ def _repairs(stages: Sequence[Stage], options: Options) -> dict[str, str]:
     return found
 
 
-def with_strengths(planned: Plan, damage: Damage) -> Plan:
-    """``planned`` with the repairs that were left to be found: as strong as ``damage`` needs them."""
-    found = {"denoise": damage.denoise, "deblock": damage.deblock}
+def with_strengths(planned: Plan, found: Mapping[str, int]) -> Plan:
+    """``planned`` with the repairs that nets do and that were left to be found: as strong as was ``found`` to be needed."""
     stages = (s.model_copy(update={"native": {n: found[n] if v == "auto" else v for n, v in s.native.items()}}) for s in planned.stages)
     return planned.model_copy(update={"stages": tuple(stages)})
 

@@ -13,10 +13,10 @@ import numpy as np
 from enlarger.canvas import SOURCE_IN_MEMORY, Canvas
 from enlarger.errors import InputError
 from enlarger.image import Box, Image, Samples, Sight
-from enlarger.repairs import deblur
 from enlarger.repairs.background import cut_out
-from enlarger.repairs.clean import cleaned
+from enlarger.repairs.clean import cleaned, found
 from enlarger.repairs.compose import compose
+from enlarger.repairs.deblur import measured
 from enlarger.repairs.fill import fill_in_place
 from enlarger.repairs.mask import Mask, boxes_of, mask_of_boxes, mask_of_picture
 from enlarger.report import Prepared
@@ -53,16 +53,20 @@ def _mask(picture: Image, words: str) -> Mask:
     return mask_of_picture(drawn.samples, drawn.alpha, picture.width, picture.height, name=words)
 
 
+def needs(picture: Image, damage: Damage) -> dict[str, int]:
+    """How strongly ``picture`` needs each repair, 0 to 100: ``deblock``, ``denoise`` and ``deblur``."""
+    blur = measured(picture.samples, picture.channels, float(np.mean(damage.noise)))
+    return found(picture.samples, picture.channels, noise=damage.noise, quantisation=damage.jpeg, blur=blur)
+
+
 def without_damage(picture: Image, damage: Damage, wanted: Mapping[str, str]) -> tuple[Image, list[Prepared]]:
     """``picture`` deblocked, denoised and deblurred as ``wanted`` (names of repairs, and 0 to 100 or ``auto``)."""
-    channels = picture.channels
     strengths = {name: wanted.get(name, "0") for name in ("deblock", "denoise", "deblur")}
     if not any(value != "0" for value in strengths.values()):
         return picture, []
-    blur = deblur.measured(picture.samples, channels, float(np.mean(damage.noise))) if strengths["deblur"] != "0" else None
-    found = {"deblock": damage.deblock, "denoise": damage.denoise, "deblur": deblur.auto(blur)}
-    number = {name: found[name] if value == "auto" else int(value) for name, value in strengths.items()}
-    samples, done = cleaned(picture.samples, channels, **number, noise=damage.noise, quantisation=damage.jpeg, blur=blur)
+    needed = needs(picture, damage) if "auto" in strengths.values() else {}
+    number = {name: needed[name] if value == "auto" else int(value) for name, value in strengths.items()}
+    samples, done = cleaned(picture.samples, picture.channels, **number, noise=damage.noise, quantisation=damage.jpeg)
     told = [Prepared(name=d.name, strength=d.strength, changed=round(255 * d.changed_rms, 3), seconds=d.seconds) for d in done]
     # Whatever was repaired is not rounded as the file said any more.
     return (dataclasses.replace(picture, samples=samples, jpeg=None) if done else picture), told

@@ -41,16 +41,6 @@ class Damage:
     noise: tuple[float, ...]
     jpeg: Quantisation | None = None
 
-    @property
-    def denoise(self) -> int:
-        """What the repair of that name is at when it is left to be found: 4 for each 1/255 of noise."""
-        return min(100, round(4 * 255 * float(np.mean(self.noise))))
-
-    @property
-    def deblock(self) -> int:
-        """Likewise: 0 for a JPEG of quality 100 or none, 100 for quality 25."""
-        return 0 if self.jpeg is None else max(0, min(100, round((100 - compression.quality_of_file(self.jpeg)) / 0.75)))
-
 
 def damage(picture: Image) -> Damage:
     """The noise and quantisation of ``picture``."""
