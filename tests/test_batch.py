@@ -228,9 +228,9 @@ def test_what_is_wrong_with_every_file_is_said_before_the_first(photos: Path, tm
 def test_whatever_one_file_raises_is_its_row(
     where: str, error: Exception, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from enlarger import pipeline, result
+    from enlarger import pipeline, result, staging
 
-    home, name = (result.encode, "save") if where == "encode.save" else (pipeline, where)
+    home, name = {"encode.save": (result.encode, "save"), "enlarge_by_picture": (staging, where)}.get(where, (pipeline, where))
     real: Callable[..., Any] = getattr(home, name)
     calls = []
 

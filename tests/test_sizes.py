@@ -121,10 +121,10 @@ def test_a_source_with_more_pixels_is_reduced_and_known_to_be() -> None:
         ({"aspect": "300:1"}, "--aspect: '300:1' is more than 100:1"),
         ({"padding": "lots"}, "--padding: 'lots' is no padding; write 40px or 5%"),
         ({"padding": "50%"}, "--padding: 50% on each side leaves hardly a picture"),
-        ({"background": "puce"}, "--background: 'puce' is no background; write #RRGGBB, white, black or transparent"),
+        ({"background": "puce"}, "--background: 'puce' is no background; write #RRGGBB, white, black, transparent or the name of a"),
         ({"to": "9k"}, "--to: input should be '2k', '4k', '8k' or '16k', not '9k'"),
         ({"width": 0}, "--width: input should be greater than or equal to 1"),
-        ({"stages": 4}, "--stages: input should be 'auto', 'gentle', '1', '2' or '3', not '4'"),
+        ({"stages": 4}, "--stages: input should be 'auto', 'gentle', '0', '1', '2' or '3', not '4'"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(options: dict[str, object], message: str) -> None:

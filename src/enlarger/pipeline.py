@@ -131,8 +131,10 @@ class Enlarger:
         with scratch(call.scratch(planned)):
             ready = made_ready(picture, planned, options, watch)
         planned = ready.planned
-        watch.add("prepare", sum(repair.seconds for repair in ready.done))
-        watch.add("triage", time.perf_counter() - seen - watch.timings["prepare"])
+        repairing = sum(repair.seconds for repair in ready.done)
+        if ready.done:
+            watch.add("prepare", repairing)
+        watch.add("triage", time.perf_counter() - seen - repairing)
         dials = dials_of(options, planned.stages)
         job = Job(kind_of(source), planned, options, ready.picture, ready.original, watch, call, dials, ready.left)
         job.prepared, job.sights = ready.done, ready.sights
