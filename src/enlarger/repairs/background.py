@@ -236,6 +236,8 @@ def _matte(samples: Samples, small: Floats, ground: Ground, subject: Mask) -> Fl
     sure = subject & ~reached(~subject, away)
     # Strands are thinner than that: what opening takes away is in doubt as a whole, and so is what lies around it.
     thin = subject & ~reached(sure, away + 1)
+    # A finger is no hair: it has a core, of a colour of its own.
+    sure |= thin & ~reached(~subject, 2)
     doubt = (reached(subject, away) | reached(thin, 2 * away)) & ~sure
     soft = _soft_edges(difference(small, ground.colour), subject)
     doubt |= soft
