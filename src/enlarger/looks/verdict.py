@@ -22,8 +22,8 @@ BASE: dict[Kind, float] = {"photo": 4, "illustration": 6, "pixel-art": 16, "docu
 
 RECIPES: dict[Kind, tuple[str, str, str]] = {
     "photo": ("photo", "ncnn", "enlarger-photo-x4"),
-    "illustration": ("art", "ncnn", "realesrgan-x4plus-anime"),
-    "line-art": ("art", "ncnn", "realesrgan-x4plus-anime"),
+    "illustration": ("art", "ncnn", "enlarger-art-x4"),
+    "line-art": ("art", "ncnn", "enlarger-art-x4"),
     "pixel-art": ("pixel-art", "pixelart", "blocks"),
     "document": ("document", "ncnn", "enlarger-photo-x4"),
     "unknown": ("photo", "ncnn", "enlarger-photo-x4"),
