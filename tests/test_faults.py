@@ -125,7 +125,7 @@ def test_every_tile_may_fail(source: Path, tmp_path: Path, out: Path, monkeypatc
     enlarger.enlarge(source, 3, output=tmp_path / "expected.png", **NET)
     expected = (tmp_path / "expected.png").read_bytes()
     engine = find("ncnn")
-    net = type(engine.open(enlarger.list_models("ncnn")[-1], engine.device("cpu", 1), engine.spec.settings()))
+    net = type(engine.open(enlarger.list_models("ncnn")[0], engine.device("cpu", 1), engine.spec.settings()))
     real = net.__call__
     calls = [0]
     for error in (OutOfMemoryError("no room"), enlarger.EngineError("broken"), MemoryError()):

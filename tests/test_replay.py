@@ -45,7 +45,7 @@ def planned(photo: Path, **options: object) -> Plan:
         {"long_edge": 700, "padding": "5%"},
         {"aspect": "1:1", "fit": "crop", "crop_on": "subject"},
         {"long_edge": 40},
-        {"model": "realesr-animevideov3-x2", "engine": "auto", "device": "cpu", "scale": 3},
+        {"model": "enlarger-photo-x2", "engine": "auto", "device": "cpu", "scale": 3},
     ],
 )
 def test_a_plan_gives_the_bytes_that_the_options_give(options: dict[str, object], photo: Path) -> None:

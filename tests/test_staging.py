@@ -86,7 +86,7 @@ def test_doubt_between_stages_is_repaired(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_second_stage_starts_from_sixteen_bits_whatever_the_dials() -> None:
     """Raw answers of another size than the plan's are brought to it before the next stage sees them."""
-    result = enlarger.enlarge(source(), 3, stages=2, model="realesr-animevideov3-x2", device="cpu", resemblance=0, verify="off")
+    result = enlarger.enlarge(source(), 3, stages=2, model="enlarger-photo-x2", device="cpu", resemblance=0, verify="off")
     assert [(s.out_width, s.scale) for s in result.plan.stages] == [(166, 2), (288, 2)]
     assert result.image.shape == (288, 288, 3)
     assert np.abs(result.image.astype(float).mean((0, 1)) - source().mean((0, 1))).max() < 6

@@ -99,7 +99,7 @@ def test_a_larger_source_is_made_smaller_with_a_note(photo: Path, capsys: pytest
         ("--print 60x40", "enlarger: --print: '60x40' is no size of paper; write 60x40cm, 24x16in or 600x400mm"),
         ("--pause-between-stages", "enlarger: --pause-between-stages: there is one stage only, and nothing between; say --stages 2"),
         (
-            "--model realesr-animevideov3-x4 --stages 1 --scale 8",
+            "--model enlarger-photo-x4 --stages 1 --scale 8",
             "enlarger: --stages: 1 of 4x make 4x at most, and 8x are needed; allow more stages, or say auto",
         ),
     ],

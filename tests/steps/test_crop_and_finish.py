@@ -149,7 +149,7 @@ def test_a_hundredth_is_stretched_where_it_belongs() -> None:
     """A net of 4x asked for 4.03x: one pass, and everything stays where it is."""
     array = np.zeros((40, 100, 3), np.uint8)
     array[:, 50:] = 255
-    result = enlarger.enlarge(array, width=403, model="realesr-animevideov3-x4", device="cpu", verify="off", resemblance=0)
+    result = enlarger.enlarge(array, width=403, model="enlarger-photo-x4", device="cpu", verify="off", resemblance=0)
     assert len(result.plan.stages) == 1
     image = result.image.astype(float).mean((0, 2)) / 255
     assert image.shape == (403,)
