@@ -129,6 +129,30 @@ def test_a_net_that_repairs_is_left_to_it(picture: np.ndarray, monkeypatch: pyte
     with enlarger.Enlarger(scale=4, model="enlarger-photo-x4", denoise=30) as tool:
         planned = tool.plan(picture)
     assert planned.prepare == {}
+    assert planned.stages[0].native == {"denoise": 30, "deblock": 0}
+    with enlarger.Enlarger(scale=4, model="enlarger-photo-x4", denoise=30, deblock="auto") as tool:
+        planned = tool.plan(picture)
     assert planned.stages[0].native == {"denoise": 30, "deblock": "auto"}
     seen = plan.with_strengths(planned, {"denoise": 99, "deblock": 0, "deblur": 5})
     assert seen.stages[0].native == {"denoise": 30, "deblock": 0}
+
+
+def test_repairs_take_the_net_that_does_them_and_the_command_of_the_report_does_the_same(picture: np.ndarray, tmp_path: Path) -> None:
+    import shlex
+
+    from enlarger.interfaces.cli import main
+
+    source = tmp_path / "a.jpg"
+    source.write_bytes(jpeg(picture[:64, :80], 40))
+    cases: list[tuple[dict[str, Any], dict[str, int]]] = [
+        ({"deblock": "auto"}, {"denoise": 0, "deblock": 80}),
+        ({"denoise": 20}, {"denoise": 20, "deblock": 0}),
+        ({"model": "enlarger-restore-x4"}, {"denoise": 0, "deblock": 80}),
+    ]
+    for options, native in cases:
+        report = enlarger.enlarge(source, 4, output=tmp_path / "out.png", overwrite=True, device="cpu", **options).report
+        assert report.plan.stages[0].model == "enlarger-restore-x4"
+        assert report.plan.stages[0].native == native
+        first = (tmp_path / "out.png").read_bytes()
+        assert main([*shlex.split(report.reproduce.command)[1:], "--overwrite", "--quiet"]) == 0
+        assert (tmp_path / "out.png").read_bytes() == first

@@ -128,8 +128,9 @@ def with_native(stages: Sequence[Stage], options: Options) -> tuple[Stage, ...]:
         if "creativity" not in can[0]:
             raise UsageError(f"not supported by {stages[0].model}", hint="only generative engines invent; drop it", subject="--creativity")
         everywhere["creativity"] = options.creativity
-    # Whoever takes a net for restoring and says nothing wants what the source needs.
-    repairs = {name: "auto" if (value := getattr(options, name)) is None else value for name in NATIVE_REPAIRS if name in can[0]}
+    # Whoever takes a net for restoring and says nothing wants what the source needs; who asks for one repair wants no other.
+    silent: int | Literal["auto"] = 0 if any(getattr(options, name) is not None for name in NATIVE_REPAIRS) else "auto"
+    repairs = {name: silent if (value := getattr(options, name)) is None else value for name in NATIVE_REPAIRS if name in can[0]}
     if options.detail > 50 and "detail" in can[-1]:
         everywhere["detail"] = options.detail
     rows = (
