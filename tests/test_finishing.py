@@ -210,3 +210,20 @@ def test_what_cannot_be_cut_out_is_said_and_not_cut_badly(tmp_path: Path) -> Non
     for options, message in (({"keep_shadow": True}, "shadows are kept"), ({"background": str(busy)}, "goes behind a subject")):
         with pytest.raises(enlarger.UsageError, match=message):
             enlarger.Options(**options)
+
+
+def test_many_files_are_finished_too(photo: Path, tmp_path: Path) -> None:
+    from enlarger.interfaces.cli import main
+
+    many = tmp_path / "many"
+    many.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        Pillow.fromarray(np.ascontiguousarray(data.astronaut()[:90, :120])).save(many / name, quality=95)
+    words = ["finish", str(many), "-o", str(tmp_path / "out"), "--max-size", "4kB", "--sharpen", "20", "--quiet"]
+    assert main(words) == 0
+    for name in ("a-finished.jpg", "b-finished.jpg"):
+        path = tmp_path / "out" / name
+        assert path.stat().st_size <= 4000
+        with Pillow.open(path) as opened:
+            assert opened.size == (120, 90)
+    assert main(["finish", str(photo), "--max-size", "4kB", "-o", str(tmp_path / "x.png")]) == 2

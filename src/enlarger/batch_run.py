@@ -214,7 +214,8 @@ def _check_wishes(tool: Enlarger, jobs: Sequence[BatchJob]) -> None:
     nothing = np.zeros((8, 8, 3), np.uint8)
     seen = set()
     for job in jobs:
-        wishes = Options.of(job.options, format=None, quality=None, scale=2.0, sandbox=False, **dict.fromkeys(PLACING))
+        plain = dict.fromkeys(("format", "quality", "max_size", *PLACING))
+        wishes = Options.of(job.options, scale=1.0 if job.options.stages == "0" else 2.0, sandbox=False, **plain)
         if (key := wishes.model_dump_json()) not in seen:
             seen.add(key)
             tool.plan(nothing, **wishes.asked())
