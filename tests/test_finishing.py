@@ -144,6 +144,11 @@ def test_finishing_refuses_to_enlarge(photo: Path, tmp_path: Path, capsys: pytes
         capsys.readouterr().err
         == "enlarger: --stages 0: without stages nothing is enlarged; ask for a smaller size, or for enlarger enlarge\n"
     )
+    with pytest.raises(enlarger.UsageError, match="--detail: without stages nothing is enlarged"):
+        enlarger.Options(stages="0", detail=80)
+    assert enlarger.Options(stages="0", recipe="photo").texture == 50, "what a recipe says of enlarging is not for finishing"
+    assert main([str(photo), "--stages", "0", "--protect", "text"]) == 2
+    assert "--protect: without stages" in capsys.readouterr().err
     assert main(["finish", str(photo), "--scale", "2"]) == 2
     assert "Unknown option" in capsys.readouterr().err
     assert main(["finish", str(photo), "--long-edge", "60", "-o", str(tmp_path / "less.webp"), "--quiet"]) == 0

@@ -42,6 +42,7 @@ STEPS = (
     "polish",
     "finish",
     "verify",
+    "reopened",
     "encode",
 )
 

@@ -16,8 +16,8 @@ from enlarger.options import Options
 from enlarger.report import Plan, Stage
 from enlarger.sizes import rgb
 from enlarger.steps import plan
-from enlarger.steps.encode import Target
 from enlarger.steps.finish import Frame
+from enlarger.steps.reopened import Target
 
 if TYPE_CHECKING:
     from enlarger.steps.decode import Source

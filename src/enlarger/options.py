@@ -54,6 +54,10 @@ Strength = Annotated[int, Field(ge=0, le=100)] | Literal["auto"] | None
 """Of a repair: 0 to 100, or as strong as the source needs it."""
 
 
+FOR_ENLARGING = {"resemblance", "detail", "texture", "creativity", "style", "self_ensemble", "protect"}
+"""What says how to enlarge, and would be ignored where nothing is."""
+
+
 class Options(BaseModel):
     """What to do with one source. Immutable; unknown names are errors.
 
@@ -207,10 +211,15 @@ class Options(BaseModel):
             for name in STYLES[self.style].keys() - asked:
                 object.__setattr__(self, name, STYLES[self.style][name])
                 asked.add(name)
+        if self.stages == "0" and (idle := sorted(asked & FOR_ENLARGING)):
+            raise UsageError("without stages nothing is enlarged, so it would do nothing", hint="drop it", subject=sizes.flag(idle[0]))
         if self.stages == "0" and not sizes.asked_sizes(self):
             object.__setattr__(self, "scale", 1.0)
         if self.recipe is not None:
+            vain = FOR_ENLARGING if self.stages == "0" else set()
             for name, value in _of_recipe(self.recipe, resized=bool(sizes.asked_sizes(self))).items():
+                if name in vain:
+                    continue
                 # Of a quality and a size of the file, the caller's goes before the recipe's.
                 if name not in asked and {"quality": "max_size", "max_size": "quality"}.get(name) not in asked:
                     object.__setattr__(self, name, value)

@@ -25,7 +25,7 @@ from enlarger.staging import run_stages
 from enlarger.steps import encode
 from enlarger.steps.decode import decode
 from enlarger.steps.edits import corrected
-from enlarger.steps.encode import Target
+from enlarger.steps.reopened import Target
 
 IGNORED = {"seconds", "native"}
 """Of stages: what is a guess, and what is only known once the source is decoded."""

@@ -20,8 +20,9 @@ from enlarger.options import Options
 from enlarger.proof import Proof
 from enlarger.report import Geometry, Plan, Report, Warning_
 from enlarger.steps import encode, plan
-from enlarger.steps.encode import Target, Written
+from enlarger.steps.encode import Written
 from enlarger.steps.fit import fitted
+from enlarger.steps.reopened import Target
 
 
 def path_of_report(output: Path, kind: str) -> Path:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from skimage import data
 
+from enlarger.pixels.extremes import extremes
 from enlarger.pixels.scaling import Planes
 from enlarger.steps import polish
-from enlarger.steps.polish import extremes, polished
+from enlarger.steps.polish import polished
 
 
 @pytest.fixture(scope="module")

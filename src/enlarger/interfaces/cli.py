@@ -187,7 +187,7 @@ def enlarge(
 
 ENLARGING = {
     "stages", "scale", "engine", "model", "device", "threads", "tile", "memory", "skip_flat", "self_ensemble", "resemblance", "detail",
-    "texture", "creativity", "style", "faithful", "natural", "crisp", "set_", "pause_between_stages",
+    "texture", "creativity", "style", "protect", "faithful", "natural", "crisp", "set_", "pause_between_stages",
 }  # fmt: skip
 """What says how to enlarge, which `enlarger finish` does not."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.errors import WeightsError
-from enlarger.face_finder import SURE, detect, detector, missing, model_path
+from enlarger.face_finder import SURE, Face, detect, detector, missing, model_path
 from enlarger.image import Box, Image
 
 SIDE = 640
@@ -19,34 +19,35 @@ SIDE = 640
 
 def count(picture: Image) -> int | None:
     """Faces that are surely some; ``None`` without the detector (extra ``faces``) or its model."""
-    if missing():
-        return None
-    try:
-        session = _session(model_path())
-    except WeightsError:
-        return None
-    return sum(face.score >= SURE for face in detect(session, reduced(picture)))
+    found = _sure(reduced(picture))
+    return None if found is None else len(found)
 
 
 def boxes(picture: Image) -> list[Box] | None:
     """Where faces surely are, in the picture's pixels; ``None`` without the detector or its model."""
+    small = reduced(picture)
+    faces = _sure(small)
+    if faces is None:
+        return None
+    across, down = picture.width / small.shape[1], picture.height / small.shape[0]
+    found = []
+    for face in faces:
+        x, y, width, height = face.box
+        left, top = max(0, int(x * across)), max(0, int(y * down))
+        right, bottom = min(picture.width, round((x + width) * across)), min(picture.height, round((y + height) * down))
+        if right > left and bottom > top:
+            found.append(Box(left, top, right - left, bottom - top))
+    return found
+
+
+def _sure(small: NDArray[np.uint8]) -> list[Face] | None:
     if missing():
         return None
     try:
         session = _session(model_path())
     except WeightsError:
         return None
-    small = reduced(picture)
-    across, down = picture.width / small.shape[1], picture.height / small.shape[0]
-    found = []
-    for face in detect(session, small):
-        if face.score >= SURE:
-            x, y, width, height = face.box
-            left, top = max(0, int(x * across)), max(0, int(y * down))
-            right, bottom = min(picture.width, round((x + width) * across)), min(picture.height, round((y + height) * down))
-            if right > left and bottom > top:
-                found.append(Box(left, top, right - left, bottom - top))
-    return found
+    return [face for face in detect(session, small) if face.score >= SURE]
 
 
 @cache

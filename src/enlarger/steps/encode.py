@@ -14,17 +14,16 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.codecs import deepzoom, indexed
-from enlarger.codecs.vips import each_rows, open_picture, pyvips, reason, vips_of
+from enlarger.codecs.vips import pyvips, reason, vips_of
 from enlarger.errors import DiskFullError, EnlargerError, OutputError, OutputExistsError, UsageError
 from enlarger.files import metadata as md
 from enlarger.files import splice
-from enlarger.files.containers import scan
 from enlarger.files.private import stripped
 from enlarger.files.publish import Announce, part_name, publish, sync_folder
 from enlarger.files.reader import Reader
@@ -33,42 +32,13 @@ from enlarger.image import Image, Metadata, Notice, Samples, Transfer
 from enlarger.pixels.transfer import at_depth, float_table
 from enlarger.scratch import scratch_folder
 from enlarger.steps import budget, finish, fit
-from enlarger.steps.finish import Frame
+from enlarger.steps.reopened import Judge, Target, checked
 
 if TYPE_CHECKING:
     import PIL.Image
 
 BIG_TIFF = 2 * 10**9
 """Bytes of pixels from which a TIFF is written as BigTIFF (a classic one ends at 4 GB, whatever the compression makes)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What to write: format, quality (``None``: the format's default or none at all), size in pixels, bits per sample.
-
-    ``frame`` says where in it the picture lies; ``None``: it is all of it. ``max_bytes`` is what the file may weigh: of formats with a
-    quality the highest that fits is searched for. ``strip`` says what metadata stays out: "private" (place, names, serial numbers, what the
-    camera's maker noted, comments, previews) or "all" but colour profile and resolution.
-    """
-
-    format: str
-    quality: int | None
-    width: int
-    height: int
-    bits: int
-    frame: Frame | None = None
-    max_bytes: int | None = None
-    strip: Literal["private", "all"] | None = None
-
-    @property
-    def picture(self) -> tuple[int, int]:
-        """Width and height of the picture, without what is around it."""
-        return (self.width, self.height) if self.frame is None else (self.frame.width, self.frame.height)
-
-    @property
-    def ground(self) -> tuple[int, int, int] | None:
-        """The colour that transparency is laid on, red, green and blue of 255, if one was asked for."""
-        return None if self.frame is None else self.frame.background
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +49,6 @@ class Written:
     sha256: str
     notices: tuple[Notice, ...]
     quality: int | None = None
-
-
-class Judge(Protocol):
-    """Who looks at a result before it is published; see :class:`enlarger.proof.Proof`."""
-
-    def begin(self) -> None: ...
-
-    def add(self, y: int, rows: Samples) -> None: ...
-
-    def finish(self, subject: str = "") -> object: ...
-
-    def of(self, samples: Samples, subject: str = "") -> object: ...
 
 
 # --- pixels ------------------------------------------------------------------------------------------------------------
@@ -258,7 +216,7 @@ def _write(fd: int, samples: Samples, target: Target, source: Image, judge: Judg
         notices.append(Notice("palette-kept", "every colour is one of the source's palette, so the file has that palette"))
     with Reader("", fd=os.dup(fd)) as reader:
         whole = target.bits <= 16 and alpha == source.alpha
-        notices += _checked(reader, target, kept, picture, judge if whole else None)
+        notices += checked(reader, target, kept, picture, judge if whole else None)
         if judge is not None and not whole:
             judge.of(fit.fitted(samples, *target.picture))
         return Written(reader.size, reader.sha256(), tuple(notices), quality)
@@ -338,48 +296,6 @@ def _save_pixels(picture: Any, fd: int, target: Target, format: Format, kept: Me
         # Asked to keep EXIF where there is none, libvips makes some up.
         keep = "|".join(["icc", *(["xmp"] if kept.xmp else []), *(["exif"] if kept.exif else [])])
         picture.heifsave_target(to, compression="av1", Q=quality, effort=1, bitdepth=8, subsample_mode=subsample, keep=keep)
-
-
-# --- the check ---------------------------------------------------------------------------------------------------------
-
-
-def _checked(reader: Reader, target: Target, kept: Metadata, wanted: Any, judge: Judge | None) -> list[Notice]:
-    """Reopen what was written: size, depth, bands and every row must be there, or :class:`OutputError`; metadata that is
-    not becomes notices.
-    """
-    format = target.format
-    picture = open_picture(reader, format)
-    grey_too = format not in ("webp", "avif")
-    bands = wanted.bands if grey_too else max(3, wanted.bands + (2 if wanted.bands <= 2 else 0))
-    # libwebp leaves out an alpha that is opaque everywhere.
-    right = (bands, bands - 1) if format == "webp" and bands == 4 else (bands,)
-    depth = {"uchar": 8, "ushort": 16, "float": 32}.get(picture.format)
-    seen, due = (picture.width, picture.height, depth), (target.width, target.height, target.bits)
-    if seen != due or picture.bands not in right:
-        is_now, should = (f"{w} x {h}, {d}-bit with {b} bands" for (w, h, d), b in ((seen, picture.bands), (due, bands)))
-        raise OutputError(f"the written file is {is_now} instead of {should}: it was not kept", hint="choose another format")
-    if judge is not None:
-        judge.begin()
-        each_rows(picture, finish.within(judge.add, target.frame))
-        judge.finish()
-    else:
-        # A mean asks for every pixel, and streams: strips asked for from outside would keep thousands of lines in memory.
-        picture.avg()
-    return list(_lost(scan(reader, format).metadata(), kept, format.upper()))
-
-
-def _lost(found: Metadata, kept: Metadata, format: str) -> Iterator[Notice]:
-    """A notice for each kind of metadata that is not in the file as it should be."""
-    want, have = md.tags(kept.exif), md.tags(found.exif)
-    gone = sorted(name for name, value in want.items() if have.get(name) != value)
-    if gone:
-        listed = ", ".join(gone[:12]) + (f" and {len(gone) - 12} more" if len(gone) > 12 else "")
-        yield Notice("exif-lost", f"{format} did not take these EXIF tags: {listed}")
-    for name in ("icc", "xmp", "iptc"):
-        if getattr(kept, name) and getattr(found, name) != getattr(kept, name):
-            yield Notice(f"{name}-lost", f"{format} did not take the {name.upper()} data")
-    if kept.dpi and (found.dpi is None or any(abs(a - b) > 0.51 for a, b in zip(found.dpi, kept.dpi, strict=True))):
-        yield Notice("dpi-lost", f"{format} did not take the resolution of {kept.dpi[0]:g} dpi")
 
 
 # --- objects -----------------------------------------------------------------------------------------------------------

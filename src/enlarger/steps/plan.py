@@ -22,7 +22,7 @@ from enlarger.steps import budget, passes, tiles
 from enlarger.steps.ensemble import PASSES
 from enlarger.steps.estimate import estimate
 
-OTHERS = ("enlarger-crisp-x4", "enlarger-restore-x4")
+OTHERS = ("enlarger-restore-x4",)
 """Nets of ours that a plan made by ``auto`` names besides the one it takes."""
 
 NATIVE_REPAIRS: tuple[Literal["denoise", "deblock"], ...] = ("denoise", "deblock")
@@ -257,7 +257,7 @@ def _choose(header: Header, options: Options, geometry: Geometry) -> _Choice:
     repairs = {name for name in ("denoise", "deblock") if getattr(options, name)}
     first = next((m for m in models if repairs and repairs <= set(native_dials(engine.spec, m))), models[0])
     siblings = tuple(m for m in models if m.family and m.family == first.family)
-    others = [m for m in models if m.id in OTHERS]
+    others = [m for m in models if m.id in OTHERS and options.stages != "0"]
     return _Choice(
         engine,
         siblings or (first,),

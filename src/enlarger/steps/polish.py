@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from enlarger.canvas import Canvas
 from enlarger.image import Box, Samples
+from enlarger.pixels.extremes import extremes
 from enlarger.pixels.grain import grain as drawn
 from enlarger.pixels.scaling import Planes
 from enlarger.pixels.spectrum import luma
@@ -107,26 +108,6 @@ def blurred(planes: Planes, deviation: float) -> Planes:
             total += taps[k] * (_part(padded, axis, k, length) + _part(padded, axis, 2 * radius - k, length))
         planes = total
     return planes
-
-
-def extremes(planes: Planes, radius: int) -> tuple[Planes, Planes]:
-    """Least and greatest of ``(n, h, w)`` within ``radius`` pixels (a square), borders repeated; in steps that double."""
-    size = 2 * radius + 1
-    found = []
-    for choose in (np.minimum, np.maximum):
-        values = planes
-        for axis in (1, 2):
-            length = planes.shape[axis]
-            values = _padded(values, axis, radius)
-            covered = 1
-            while covered < size:
-                shift = min(covered, size - covered)
-                count = values.shape[axis] - shift
-                values = choose(_part(values, axis, 0, count), _part(values, axis, shift, count))
-                covered += shift
-            assert values.shape[axis] == length
-        found.append(values)
-    return found[0], found[1]
 
 
 def _padded(planes: Planes, axis: int, by: int) -> Planes:
