@@ -315,3 +315,10 @@ def test_a_plan_says_where_the_picture_lies_and_in_what() -> None:
     grey = Header(name="a.png", format="png", width=300, height=200, channels=1, alpha=False, bits=8)
     with pytest.raises(UsageError, match="--background: the picture is grey, and #ff0000 is not; choose white, black or a grey"):
         make_plan(grey, Options(padding=3, background="#FF0000"), None)
+
+
+@pytest.mark.parametrize("word", ["", "#12", "#12345g", "102030", "mauve", "##123456", "#１２３", "#fA0"])
+def test_what_is_no_background_is_refused_in_one_line(word: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Options(background=word)
+    assert "\n" not in str(caught.value)

@@ -197,7 +197,7 @@ class Options(BaseModel):
     @field_validator("format")
     @classmethod
     def _format_known(cls, value: str | None) -> str | None:
-        if value is None or value == "auto":
+        if value is None:
             return None
         try:
             return format_named(value).name

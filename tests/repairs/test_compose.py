@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enlarger.errors import InputError, UsageError
-from enlarger.repairs.compose import colour_of, compose, covering
+from enlarger.errors import InputError
+from enlarger.repairs.compose import compose, covering
 
 
 def subject(bands: int = 3, dtype: type = np.uint8) -> tuple[np.ndarray, np.ndarray]:
@@ -22,28 +22,11 @@ def subject(bands: int = 3, dtype: type = np.uint8) -> tuple[np.ndarray, np.ndar
     return samples, alpha
 
 
-@pytest.mark.parametrize(
-    ("word", "colour"),
-    [
-        *(("transparent", None), ("white", (255, 255, 255)), ("#102030", (16, 32, 48)), ("#fA0", (255, 170, 0)), (" Black ", (0, 0, 0))),
-    ],
-)
-def test_words_are_colours(word: str, colour: tuple[int, int, int] | None) -> None:
-    assert colour_of(word) == colour
-
-
-@pytest.mark.parametrize("word", ["", "#12", "#12345g", "102030", "mauve", "##123456", "#１２３"])
-def test_other_words_are_refused(word: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        colour_of(word)
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("bands", [1, 3])
 def test_transparent_keeps_what_is_opaque(bands: int, dtype: type) -> None:
     samples, alpha = subject(bands, dtype)
-    made = compose(samples, alpha, "transparent")
+    made = compose(samples, alpha)
     assert (made.shape, made.dtype) == ((20, 30, bands + 1), samples.dtype)
     assert (made[alpha == 1][:, :-1] == samples[alpha == 1]).all()
     assert (made[..., -1] == np.rint(alpha * np.iinfo(dtype).max)).all()
@@ -54,7 +37,7 @@ def test_transparent_keeps_what_is_opaque(bands: int, dtype: type) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_colour_is_exact_where_nothing_stands(dtype: type) -> None:
     samples, alpha = subject(3, dtype)
-    made = compose(samples, alpha, "#204060")
+    made = compose(samples, alpha, (32, 64, 96))
     scale = np.iinfo(dtype).max // 255
     assert (made[alpha == 0] == np.array([0x20, 0x40, 0x60]) * scale).all()
     assert (made[alpha == 1] == samples[alpha == 1]).all()
@@ -63,8 +46,8 @@ def test_colour_is_exact_where_nothing_stands(dtype: type) -> None:
 
 def test_grey_stays_grey_where_it_can() -> None:
     samples, alpha = subject(1)
-    assert compose(samples, alpha, "white").shape == (20, 30, 1)
-    assert compose(samples, alpha, "#ff0000").shape == (20, 30, 3)
+    assert compose(samples, alpha, (255, 255, 255)).shape == (20, 30, 1)
+    assert compose(samples, alpha, (255, 0, 0)).shape == (20, 30, 3)
 
 
 def test_a_shadow_darkens_the_new_ground_only() -> None:

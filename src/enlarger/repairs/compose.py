@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from enlarger.codecs.vips import vips_of
-from enlarger.errors import InputError, UsageError
+from enlarger.errors import InputError
 from enlarger.image import Samples
 from enlarger.repairs.background import foreground
 from enlarger.repairs.ground import Floats
 
-__all__ = ["colour_of", "compose", "covering"]
+__all__ = ["compose", "covering"]
 
-NAMES = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128)}
 STRIP = 256
-
-
-def colour_of(word: str) -> tuple[int, int, int] | None:
-    """``None`` for ``"transparent"``, else the sRGB colour of ``"white"``, ``"black"``, ``"grey"``, ``"#RRGGBB"`` or ``"#RGB"``.
-
-    Raises :class:`UsageError`.
-    """
-    plain = word.strip().lower()
-    if plain == "transparent":
-        return None
-    if plain in NAMES:
-        return NAMES[plain]
-    digits = plain.removeprefix("#")
-    if plain.startswith("#") and re.fullmatch("[0-9a-f]{3}|[0-9a-f]{6}", digits):
-        full = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
-        return int(full[:2], 16), int(full[2:4], 16), int(full[4:], 16)
-    raise UsageError("is no background", hint="write transparent, white, black, grey, #RRGGBB or the path of a picture", subject=repr(word))
 
 
 def compose(
     samples: Samples,
     alpha: Floats,
-    background: str | tuple[int, int, int] | Samples | None = None,
+    background: tuple[int, int, int] | Samples | None = None,
     *,
     shadow: Floats | None = None,
 ) -> Samples:
     """The subject of ``(h, w, 1 or 3)`` uint8 or uint16 ``samples`` where ``alpha`` ``(h, w)`` says, on ``background``.
 
-    ``None`` or ``"transparent"``: samples with a band of alpha more. A colour (0..255) or word (:func:`colour_of`): opaque; grey
+    ``None``: samples with a band of alpha more. A colour (0..255): opaque; grey
     stays grey on a neutral colour and becomes RGB on others. Samples ``(H, W, 1..4)``: a picture, reduced or enlarged to cover and cut to
     the middle; its own alpha is laid on white. The old ground is taken out of soft edges first (:func:`foreground`). ``shadow`` darkens
     the new ground. Raises :class:`InputError` for an alpha of another size.
@@ -56,8 +36,6 @@ def compose(
             raise InputError(message, hint="give an alpha of the picture's size")
     if bands not in (1, 3):
         raise InputError(f"a subject is grey or RGB, not of {bands} bands", hint="leave alpha out")
-    if isinstance(background, str):
-        background = colour_of(background)
     clean = foreground(samples, alpha)
     if background is None:
         return _transparent(clean, alpha, shadow)
