@@ -81,3 +81,51 @@ def test_a_missing_tile_is_found_before_anything_gets_its_name(tmp_path: Path, m
 def test_it_needs_an_output() -> None:
     with pytest.raises(enlarger.UsageError, match=r"--format: DeepZoom is many files and needs an output; give --output NAME\.dzi"):
         enlarger.enlarge(np.zeros((6, 6), np.uint8), 1, format="dz", **OPTIONS)
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Two pictures, one below the other's folder."""
+    for number, name in enumerate(("one.png", "deep/two.png")):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(data.astronaut()[number * 60 : number * 60 + 50, :300]).save(path)
+    return tmp_path / "in"
+
+
+def test_many_are_made_and_found_done_again(many: Path) -> None:
+    out = many / "out"
+    rows = enlarger.enlarge_many([many], out, 2, format="dz", **OPTIONS)
+    assert [row.status for row in rows] == ["done", "done"]
+    assert put_together(out / "one-2x.dzi", 600, 100).shape == (100, 600, 3)
+    assert {p.name for p in (out / "deep").iterdir()} == {"two-2x.dzi", "two-2x_files"}
+    size = sum(p.stat().st_size for p in [out / "one-2x.dzi", *(out / "one-2x_files").rglob("*")] if p.is_file())
+    assert next(row for row in rows if row.output == "one-2x.dzi").output_bytes == size
+    assert [row.status for row in enlarger.enlarge_many([many], out, 2, format="dz", **OPTIONS)] == ["skipped", "skipped"]
+    assert [plan for _, plan in enlarger.Batch([many], out, scale=2, format="dz", **OPTIONS).plan()] == [None, None]
+
+
+def test_a_pyramid_that_lost_a_tile_is_somebodys_and_stays(many: Path) -> None:
+    out = many / "out"
+    enlarger.enlarge_many([many], out, 2, format="dz", **OPTIONS)
+    lost = next((out / "one-2x_files").rglob("1_0.jpg"))
+    lost.unlink()
+    again = {Path(row.source or "").name: row for row in enlarger.enlarge_many([many], out, 2, format="dz", **OPTIONS)}
+    assert again["two.png"].status == "skipped"
+    assert (again["one.png"].status, again["one.png"].error) == ("error", "OutputExistsError")
+    forced = enlarger.enlarge_many([many], out, 2, format="dz", overwrite=True, **OPTIONS)
+    assert sorted(row.status for row in forced) == ["done", "skipped"]
+    assert lost.exists()
+
+
+def test_what_changed_replaces_its_own_pyramid(many: Path) -> None:
+    out = many / "out"
+    enlarger.enlarge_many([many], out, 2, format="dz", **OPTIONS)
+    rows = enlarger.enlarge_many([many], out, 2, format="dz", quality=40, **OPTIONS)
+    assert [row.status for row in rows] == ["done", "done"]
+
+
+def test_tiles_are_never_sources(many: Path, tmp_path: Path) -> None:
+    enlarger.enlarge(many / "one.png", 2, output=many / "big.dzi", **OPTIONS)
+    batch = enlarger.Batch([many], tmp_path / "out", scale=2, **OPTIONS)
+    assert sorted(job.source.name for job in batch.jobs) == ["one.png", "two.png"]

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from enlarger.batch_progress import OnBatchProgress
-from enlarger.batch_rows import error_row, standing_of
+from enlarger.batch_rows import error_row, standing_among
 from enlarger.batch_run import Run
-from enlarger.errors import EnlargerError, InputError, OutputError, UsageError
+from enlarger.errors import EnlargerError, InputError, OutputError
+from enlarger.formats import possible_names
 from enlarger.job import Call
 from enlarger.job_lists import read_jobs
 from enlarger.job_names import named
 from enlarger.jobs import BatchJob, Filter, Found, collect
-from enlarger.manifest import NAME, BatchRow, absolute, recorded
+from enlarger.manifest import NAME, BatchRow, recorded
 from enlarger.options import Options
 from enlarger.pipeline import Enlarger
 from enlarger.progress import Cancel
@@ -71,8 +72,6 @@ class Batch:
         if not brought.found:
             raise self._nothing([*named_paths, *([Path(listed)] if listed is not None else [])])
         self.jobs: tuple[BatchJob, ...] = tuple(named(brought.found, home, self._kind))
-        if any(job.output.suffix.lower() == ".dzi" for job in self.jobs):
-            raise UsageError("DeepZoom is made of one picture at a time", hint="choose another format", subject="--format")
 
     def _nothing(self, paths: list[Path]) -> EnlargerError:
         if self._failed:
@@ -99,12 +98,12 @@ class Batch:
                 yield BatchJob(path, Path(), self.options, Path()), error
             for job in self.jobs:
                 try:
-                    last = known[job.home].get(absolute(job.output))
                     plan = tool.plan(job.source, digest=False, **self._formatted(job).asked())
                     plan = plan.model_copy(update={"output": plan.output.model_copy(update={"path": str(job.output)})})
-                    standing = standing_of(job, last, plan, fresh=self._fresh)
-                    if standing == "foreign" and not self._overwrite and job.output.exists():
-                        raise OutputError("the file exists already", hint="replace it with --overwrite", subject=str(job.output))
+                    standing, _ = standing_among(job, known[job.home], plan, fresh=self._fresh)
+                    there = next((path for path in possible_names(job.output) if path.exists()), None)
+                    if standing == "foreign" and not self._overwrite and there is not None:
+                        raise OutputError("the file exists already", hint="replace it with --overwrite", subject=str(there))
                     yield job, None if standing == "same" else plan
                 except EnlargerError as error:
                     yield job, error
@@ -112,7 +111,7 @@ class Batch:
     def _formatted(self, job: BatchJob) -> Options:
         # Without an output, which may not be there to be tried yet, the plan must be told the format that its name stands for.
         suffix = job.output.suffix.lower().removeprefix(".")
-        return Options.of(job.options, format={"jpe": "jpeg", "jfif": "jpeg"}.get(suffix, suffix))
+        return Options.of(job.options, format={"jpe": "jpeg", "jfif": "jpeg", "dzi": "dz"}.get(suffix, suffix))
 
     def run(self, progress: OnBatchProgress | None = None, cancel: Cancel | None = None) -> list[BatchRow]:
         """Do all of it; one row per file, in the order of :attr:`jobs`. Each also stands in the manifest. Single files raise nothing.

@@ -13,11 +13,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from enlarger.errors import EnlargerError, InputError, SourceMissingError, SourceUnreadableError
-from enlarger.formats import FORMATS
+from enlarger.formats import FORMATS, OTHERS
 from enlarger.manifest import NAME, absolute, recorded
 from enlarger.options import Options
+from enlarger.pyramid import SUFFIX, files_of
 
-PICTURES = {s for f in FORMATS.values() for s in f.suffixes} | {".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"}
+PICTURES = {s for f in FORMATS.values() for s in f.suffixes} - {SUFFIX} | OTHERS
 """Suffixes, in lower case, of the files that are taken from folders."""
 
 MAGIC = "*?["
@@ -185,10 +186,12 @@ class _Walk:
                 continue
             if any(entry.name == NAME for entry in entries):
                 self._read_manifest(root / folder)
+            # The tiles of a pyramid are pictures too, thousands of them, and nobody means them.
+            tiles = {files_of(Path(entry.name)).name for entry in entries if entry.name.lower().endswith(SUFFIX)}
             below = []
             for entry in entries:
                 relative = folder / entry.name
-                if entry.name.startswith("."):
+                if entry.name.startswith(".") or entry.name in tiles:
                     continue
                 if _is_folder(entry):
                     if entry.is_symlink():

@@ -28,6 +28,7 @@ from typing import Any, Literal
 from enlarger.canvas import full_disk
 from enlarger.errors import OutputError
 from enlarger.journal import Work, work_folder
+from enlarger.pyramid import SUFFIX, measured
 
 NAME = "enlarger-manifest.jsonl"
 SYNC_SECONDS = 1.0
@@ -120,6 +121,8 @@ def sha256_of(path: Path) -> str:
 def is_unchanged(path: Path, row: BatchRow) -> bool:
     """Whether the result at ``path`` is, byte for byte, the one that ``row`` tells of."""
     try:
+        if path.suffix.lower() == SUFFIX:
+            return path.is_file() and measured(path) == (row.output_bytes, row.output_sha256)
         return path.is_file() and path.stat().st_size == row.output_bytes and sha256_of(path) == row.output_sha256
     except OSError:
         return False

@@ -6,7 +6,6 @@ half of it.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shutil
 import xml.etree.ElementTree as Xml
@@ -17,14 +16,10 @@ from typing import Any
 from enlarger.codecs.vips import pyvips
 from enlarger.errors import OutputError
 from enlarger.image import Metadata, Notice
+from enlarger.pyramid import files_of, measured
 
 TILE, OVERLAP = 254, 1
 NAMESPACE = "{http://schemas.microsoft.com/deepzoom/2008}"
-
-
-def files_of(path: Path) -> Path:
-    """The folder of tiles that belongs to the file ``path``."""
-    return path.with_name(f"{path.stem}_files")
 
 
 def write(picture: Any, base: Path, quality: int, *, alpha: bool) -> tuple[int, str]:
@@ -39,12 +34,7 @@ def write(picture: Any, base: Path, quality: int, *, alpha: bool) -> tuple[int, 
     # It names the moment of writing, which would make the same run differ from itself, and no viewer reads it.
     (tiles / "vips-properties.xml").unlink(missing_ok=True)
     _check(index, tiles, picture.width, picture.height, ".png" if alpha else ".jpg", picture.bands)
-    total, digest = 0, hashlib.sha256()
-    for file in (index, *sorted(p for p in tiles.rglob("*") if p.is_file())):
-        data = file.read_bytes()
-        total += len(data)
-        digest.update(data)
-    return total, digest.hexdigest()
+    return measured(index)
 
 
 def _check(index: Path, tiles: Path, width: int, height: int, suffix: str, bands: int) -> None:
