@@ -44,6 +44,7 @@ STEPS = (
     "verify",
     "reopened",
     "encode",
+    "smallest",
 )
 
 # Things, as opposed to what is done to them. They may know each other (Python refuses circles at import) and nothing else.

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from enlarger.engines.engine import Engine
 from enlarger.errors import UsageError
+from enlarger.formats import open_name
 from enlarger.image import Header, Image
 from enlarger.options import Options
 from enlarger.report import Plan, Stage
@@ -54,13 +55,16 @@ def source_path(name: str) -> Path | None:
 
 
 def output_path(output: str | os.PathLike[str] | None, source: Path | None, header: Header, options: Options) -> Path | None:
-    """``output`` as a file: a folder (it exists, or ends in a slash) gets ``NAME-4x.EXT`` in it."""
+    """``output`` as a file: a folder (it exists, or ends in a slash) gets ``NAME-4x.EXT`` in it.
+
+    Where the format is chosen at the end, so is the ending: until then it is that of :data:`enlarger.formats.AUTO`.
+    """
     if output is None:
         return None
     path = Path(output)
     if path.is_dir() or os.fspath(output).endswith(("/", os.sep)):
         return plan.default_output(source or Path("picture"), header, options, path)
-    return path
+    return open_name(path) if plan.left_open(options, path) else path
 
 
 def target_of(planned: Plan) -> Target:

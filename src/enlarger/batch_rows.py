@@ -6,20 +6,24 @@ import datetime
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from enlarger import __version__
 from enlarger.errors import InputError
+from enlarger.formats import possible_names
 from enlarger.job import Job
 from enlarger.jobs import BatchJob
 from enlarger.manifest import BatchRow, absolute, is_unchanged, sha256_of
 from enlarger.options import Options
 from enlarger.report import Plan
 
+Standing: TypeAlias = Literal["same", "own", "foreign"]
 
-def standing_of(job: BatchJob, last: BatchRow | None, plan: Plan, *, fresh: bool) -> Literal["same", "own", "foreign"]:
+
+def standing_of(job: BatchJob, last: BatchRow | None, plan: Plan, *, fresh: bool) -> Standing:
     """What the manifest's last row about the result means for this job.
 
     ``same``: the result is there, of the same source and options. ``own``: what is there we made of this source, and may make
@@ -30,6 +34,29 @@ def standing_of(job: BatchJob, last: BatchRow | None, plan: Plan, *, fresh: bool
     if not fresh and last.digest == digest(job.options, plan) and last.source_sha256 == _source_sha256(job.source):
         return "same"
     return "own" if last.source == str(absolute(job.source)) else "foreign"
+
+
+def standing_among(job: BatchJob, known: Mapping[Path, BatchRow], plan: Plan, *, fresh: bool) -> tuple[Standing, BatchRow | None]:
+    """:func:`standing_of` over all names that the result may have; with the row that vouches for it, if one is the ``same``.
+
+    All that is there must be our own, or it is ``foreign``.
+    """
+    there = [(path, known.get(absolute(path))) for path in possible_names(job.output)]
+    found = [(standing_of(replace(job, output=path), row, plan, fresh=fresh), path, row) for path, row in there]
+    if same := next((row for standing, _, row in found if standing == "same"), None):
+        return "same", same
+    theirs = any(standing == "foreign" and path.exists() for standing, path, _ in found)
+    return ("own" if not theirs and any(standing == "own" for standing, _, _ in found) else "foreign"), None
+
+
+def left_behind(job: BatchJob, known: Mapping[Path, BatchRow], made: Path) -> list[Path]:
+    """Results of the same source and name, but of another format than was chosen for ``made`` now: as good as overwritten."""
+    rows = ((path, known.get(absolute(path))) for path in possible_names(job.output) if path != made)
+    return [
+        path
+        for path, row in rows
+        if row is not None and row.options.get("format") == "auto" and row.source == str(absolute(job.source)) and is_unchanged(path, row)
+    ]
 
 
 def digest(options: Options, plan: Plan) -> str:
@@ -76,6 +103,9 @@ def done_row(job: BatchJob, picture: Job, size: int, sha256: str) -> BatchRow:
     timings = {name: round(value, 6) for name, value in picture.watch.timings.items() if name != "total"}
     if report is not None and "encode" in report.timings:
         timings["encode"] = round(report.timings["encode"] - timings.get("record", 0.0), 6)
+    if report is not None and report.output.path:
+        # Of a format that was chosen at the end, only now is the name known.
+        job = replace(job, output=Path(report.output.path))
     return _row(
         job,
         status="done",
@@ -94,7 +124,7 @@ def done_row(job: BatchJob, picture: Job, size: int, sha256: str) -> BatchRow:
 
 
 def skipped_row(job: BatchJob, last: BatchRow) -> BatchRow:
-    fresh = _row(job, status="skipped")
+    fresh = _row(replace(job, output=job.home / (last.output or job.output)), status="skipped")
     kept = ("models", "digest", "source_bytes", "source_sha256", "source_size", "output_bytes", "output_sha256", "output_size", "warnings")
     return replace(fresh, **{name: getattr(last, name) for name in kept})
 

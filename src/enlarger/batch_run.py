@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from enlarger.batch_progress import OnBatchProgress, Pace
-from enlarger.batch_rows import done_row, error_row, skipped_row, standing_of
+from enlarger.batch_rows import done_row, error_row, left_behind, skipped_row, standing_among
 from enlarger.errors import CancelledError, DiskFullError, InputError, OutputError
+from enlarger.formats import possible_names
 from enlarger.job import Call, Job
 from enlarger.jobs import BatchJob
 from enlarger.manifest import BatchRow, Manifest, absolute
@@ -110,14 +111,14 @@ class Run:
     def _prepared(self, job: BatchJob) -> _Ready:
         """In the reader's thread: skip, decode or fail."""
         try:
-            last = self._manifests[job.home].known.get(absolute(job.output))
+            known = self._manifests[job.home].known
             _make_folder(job.output.parent)
             before = _stamp(job.source)
             own = False
-            if last is not None:
+            if any(absolute(path) in known for path in possible_names(job.output)):
                 plan = self._tool.plan(job.source, job.output, overwrite=True, digest=False, **job.options.asked())
-                standing = standing_of(job, last, plan, fresh=self._call.fresh)
-                if standing == "same":
+                standing, last = standing_among(job, known, plan, fresh=self._call.fresh)
+                if last is not None:
                     tidy(job.output, self._call.temp)
                     return _Ready(job, row=skipped_row(job, last))
                 own = standing == "own"
@@ -169,6 +170,8 @@ class Run:
         finally:
             picture.close()
         output = result.report.output
+        for stale in left_behind(ready.job, manifest.known, Path(output.path or "")):
+            stale.unlink(missing_ok=True)
         return _Written(ready.job, done_row(ready.job, picture, output.bytes or 0, output.sha256 or ""))
 
     def _finish(self) -> None:
@@ -201,7 +204,7 @@ class Run:
         self._pace.settled(job, row)
 
     def _placed(self, job: BatchJob, row: BatchRow) -> BatchRow:
-        return row if row.output is None else replace(row, output=self._manifests[job.home].relative(job.output))
+        return row if row.output is None else replace(row, output=self._manifests[job.home].relative(Path(row.output)))
 
 
 # --- small parts ------------------------------------------------------------------------------------------------------

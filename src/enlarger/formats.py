@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from enlarger.errors import FormatLimitError, UsageError
 
@@ -71,15 +72,47 @@ FORMATS: dict[str, Format] = {
 
 ALIASES = {"jpg": "jpeg", "tif": "tiff"}
 
+AUTO = Format("auto", (".auto",), 2**31 - 1, (8, 16, 32), True, 95, False)
+"""Whichever is smallest of those that hold the picture, known once it is made. Its quality is that of a JPEG; others equal it. Until the
+choice is made, names of files end in its suffix; no file does."""
+
+CHOSEN_FROM = ("jpeg", "png", "webp", "tiff", "avif")
+"""What :data:`AUTO` chooses from."""
+
+OTHERS = {".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"}
+"""Suffixes of formats that are read and not written."""
+
 
 def format_named(name: str) -> Format:
-    """The format called ``name`` (``jpg`` and ``tif`` are accepted); raises :class:`UsageError`."""
+    """The format called ``name`` (``jpg`` and ``tif`` are accepted), or :data:`AUTO`; raises :class:`UsageError`."""
     key = ALIASES.get(name.lower(), name.lower())
+    if key == AUTO.name:
+        return AUTO
     if key not in FORMATS:
-        raise UsageError(f"unknown output format {name!r}", hint=f"choose one of {', '.join(FORMATS)}", subject="--format")
+        raise UsageError(f"unknown output format {name!r}", hint=f"choose one of {', '.join(FORMATS)} or auto", subject="--format")
     return FORMATS[key]
 
 
 def format_of_suffix(suffix: str) -> Format | None:
     """The format that a file name ending in ``suffix`` (with its dot) stands for, or ``None``."""
-    return next((f for f in FORMATS.values() if suffix.lower() in f.suffixes), None)
+    return next((f for f in (*FORMATS.values(), AUTO) if suffix.lower() in f.suffixes), None)
+
+
+def open_name(path: Path) -> Path:
+    """``path`` as the name of a result whose format is :data:`AUTO`; :class:`UsageError` where it has a format's ending already."""
+    if path.suffix == AUTO.suffixes[0]:
+        return path
+    if format_of_suffix(path.suffix) is not None or path.suffix.lower() in OTHERS:
+        hint = f"leave out {path.suffix}" + ("" if path.suffix.lower() in OTHERS else ", or --format auto")
+        raise UsageError(f"auto chooses the ending, and {path.name} has one", hint=hint, subject="--format")
+    return path.with_name(path.name + AUTO.suffixes[0])
+
+
+def closed_name(path: Path, format: str) -> Path:
+    """What the result is called that was planned as ``path``, once its ``format`` is known."""
+    return path.with_suffix(FORMATS[format].suffixes[0]) if path.suffix == AUTO.suffixes[0] else path
+
+
+def possible_names(path: Path) -> list[Path]:
+    """What the result that is planned as ``path`` may be called in the end: itself, unless its format is :data:`AUTO`."""
+    return [closed_name(path, name) for name in CHOSEN_FROM] if path.suffix == AUTO.suffixes[0] else [path]

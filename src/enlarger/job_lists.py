@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from enlarger.errors import SourceMissingError, SourceUnreadableError, UsageError
+from enlarger.formats import AUTO, open_name
 from enlarger.jobs import Collection, Found
 from enlarger.manifest import absolute
 from enlarger.options import Options
@@ -61,7 +62,10 @@ def _found(row: dict[str, Any], base: Path, home: Path, options: Options, where:
         size = source.stat().st_size
     except (OSError, ValueError):
         size = 0
-    return Found(source, home, Options.of(options, **changes), output, where, size)
+    wanted = Options.of(options, **changes)
+    if output is not None and wanted.format == AUTO.name:
+        output = open_name(output)
+    return Found(source, home, wanted, output, where, size)
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:

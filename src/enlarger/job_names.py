@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from enlarger.errors import UsageError
-from enlarger.formats import FORMATS, format_named, format_of_suffix
+from enlarger.formats import FORMATS, format_named, format_of_suffix, possible_names
 from enlarger.jobs import PICTURES, BatchJob, Found
 from enlarger.manifest import absolute
 from enlarger.sizes import mark
@@ -33,17 +33,19 @@ def named(found: list[Found], home: Path | None, kind: Callable[[Found], str]) -
         taken: dict[str, list[Found]] = {}
         outputs = [one.output or _output(one, suffix) for one, suffix in zip(found, suffixes, strict=True)]
         for one, output in zip(found, outputs, strict=True):
-            taken.setdefault(_key(output, places), []).append(one)
-        again = False
+            for name in possible_names(output):
+                taken.setdefault(_key(name, places), []).append(one)
+        again: dict[int, Found] = {}
         for key, group in taken.items():
             if len(group) == 1 and key not in sources:
                 continue
             free = [one for one in group if one.output is None and one.plainness < 2]
-            for one in free:
-                one.plainness += 1
-            again = again or bool(free)
+            again |= {id(one): one for one in free}
             if not free:
                 _clash(group, key in sources)
+        # Once each, however many of the names that a result may have are taken.
+        for one in again.values():
+            one.plainness += 1
         if not again:
             return [
                 BatchJob(one.source, output, one.options, home or output.parent, one.size)

@@ -96,7 +96,8 @@ class Options(BaseModel):
     memory: Bytes = Field(2 * 10**9, ge=10**8, description="Memory that a tile may make the engine use, such as 2GB or 500MB.")
     tile: int | None = Field(None, ge=16, le=16384, description="Side of a tile in source pixels, less its halo; by default what fits.")
     format: str | None = Field(
-        None, description="jpeg, png, webp, tiff, avif or dz (DeepZoom); by default by the output's name or the source."
+        None,
+        description="jpeg, png, webp, tiff, avif, dz (DeepZoom) or auto (the smallest that holds it all); by default by name or source.",
     )
     quality: int | None = Field(None, ge=1, le=100, description="Quality of JPEG, WebP (100: lossless), AVIF and DeepZoom tiles, 1 to 100.")
     max_size: Annotated[int | None, BeforeValidator(parse_bytes)] = Field(

@@ -20,6 +20,7 @@ from enlarger.engines import find, names
 from enlarger.engines.engine import EngineSpec, ModelSpec
 from enlarger.errors import OutputError, UsageError
 from enlarger.files.publish import Announce, check_output, clean_parts
+from enlarger.formats import possible_names
 from enlarger.image import Box, Header, Image, Notice, Samples
 from enlarger.job import NO_WISHES, Call, Job
 from enlarger.journal import Work, work_folder
@@ -182,7 +183,7 @@ class Enlarger:
             with scratch(job.call.scratch(job.planned)):
                 job.result.publish(target, overwrite=job.call.overwrite, announce=announce)
                 if job.call.report:
-                    job.result.save_report(target, overwrite=job.call.overwrite)
+                    job.result.save_report(job.result.report.output.path or target, overwrite=job.call.overwrite)
             job.work.discard()
         return job.result
 
@@ -196,9 +197,9 @@ class Enlarger:
         if planned.stages:
             settings_of(find(planned.stages[0].engine), planned.stages[0], options)
         if target is not None:
-            check_output(target, overwrite=call.overwrite, source=path)
-            for kind in ("html", "json") if call.report else ():
-                check_output(path_of_report(target, kind), overwrite=call.overwrite, source=path)
+            names = possible_names(target)
+            for name in (*names, *(path_of_report(n, kind) for n in names for kind in ("html", "json") if call.report)):
+                check_output(name, overwrite=call.overwrite, source=path)
         elif call.report:
             raise UsageError("a report is written beside an output, and there is none", hint="use save_report", subject="report")
         with scratch(call.temp):

@@ -191,6 +191,26 @@ class Plan(Record):
         return self.model_copy(update={"output": self.output.model_copy(update=size)})
 
 
+class Candidate(Record):
+    """A format that ``--format auto`` thought of: what it came to in ``bytes``, or (``null``) what was ``said`` against trying it."""
+
+    format: str
+    quality: int | None = None
+    lossless: bool = False
+    bytes: int | None = None
+    chosen: bool = False
+    said: str = ""
+
+
+class Choice(Record):
+    """Why the file has the format it has. ``needs`` is what it must hold, ``flat`` the share of pixels that are like their neighbours."""
+
+    needs: tuple[str, ...]
+    flat: float
+    candidates: tuple[Candidate, ...]
+    said: str
+
+
 class Tiles(Record):
     """Tiles of all stages: ``done_before`` were found on the canvas, ``flat`` needed no net, ``split`` did not fit
     at first, ``fallback`` were made again on the CPU. ``flat_pixels`` of the source were resampled
@@ -234,6 +254,7 @@ class Report(Record):
     protected: tuple[Protected, ...] = Field((), description="Where no net drew, because that was asked for.")
     prepared: tuple[Prepared, ...] = Field((), description="What was repaired of the source before it was enlarged.")
     between: tuple[Fidelity, ...] = Field((), description="What verify found after each stage but the last, against the source.")
+    choice: Choice | None = Field(None, description="How --format auto chose; null where the format was named.")
     warnings: tuple[Warning_, ...] = ()
     timings: dict[str, float] = Field(default_factory=dict, description="Seconds per step.")
     reproduce: Reproduce

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from enlarger.errors import OutputError
 from enlarger.fidelity import Fidelity
 from enlarger.files.publish import Announce, check_output, part_name, publish
+from enlarger.formats import AUTO, FORMATS, format_of_suffix, open_name, possible_names
 from enlarger.image import Image, Samples, Sight
 from enlarger.options import Options
 from enlarger.proof import Proof
-from enlarger.report import Geometry, Plan, Report, Warning_
-from enlarger.steps import encode, plan
+from enlarger.report import Choice, Geometry, Plan, Report, Warning_
+from enlarger.steps import encode, plan, smallest
 from enlarger.steps.encode import Written
 from enlarger.steps.fit import fitted
 from enlarger.steps.reopened import Target
@@ -28,6 +30,14 @@ from enlarger.steps.reopened import Target
 def path_of_report(output: Path, kind: str) -> Path:
     """Where the report of ``output`` goes; ``kind`` is ``"html"`` or ``"json"``."""
     return output.with_name(f"{output.name}.report.{kind}")
+
+
+def _sizes(choice: Choice) -> str:
+    """What the candidates came to, from the smallest."""
+    rows = sorted((c for c in choice.candidates if c.bytes is not None), key=lambda c: c.bytes or 0)
+    names = (f"{c.format} lossless" if c.format == "webp" and c.lossless else c.format for c in rows)
+    words = (f"{name} {(c.bytes or 0) / 1000:.4g} kB" + (f" ({c.said})" if c.said else "") for name, c in zip(names, rows, strict=True))
+    return ", ".join(words)
 
 
 def on_the_whole(fidelity: Fidelity | None, geometry: Geometry) -> Fidelity | None:
@@ -73,6 +83,8 @@ class Result:
         Made anew on every call, and whole in memory: for large results use :meth:`save`.
         """
         if self._kind == "bytes":
+            if self._target.format == AUTO.name:
+                return smallest.to_bytes(self._samples, self._target, self._source, **self._rules())
             return encode.to_bytes(self._samples, self._target, self._source)[0]
         # What has no file format keeps the source's own depth.
         own = replace(self._target, bits=self._source.header.bits)
@@ -88,7 +100,8 @@ class Result:
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Report:
         """Write the result to ``path``, check the written file, and only then give it its name.
 
-        The format follows the suffix of ``path``. Returns the report brought up to date. Raises :class:`OutputError`.
+        The format follows the suffix of ``path``; with ``format="auto"`` and without a suffix it is chosen, and the report says what
+        the file is called. Returns the report brought up to date. Raises :class:`OutputError`.
         """
         self.publish(Path(path), overwrite=overwrite)
         return self.report
@@ -118,19 +131,48 @@ class Result:
 
     def publish(self, output: Path, *, overwrite: bool, announce: Announce | None = None) -> None:
         """:meth:`save` for who keeps a record; ``announce`` as in :func:`enlarger.steps.encode.save`."""
+        auto = self._target.format == AUTO.name and format_of_suffix(output.suffix) in (None, AUTO)
+        if auto:
+            output = open_name(output)
         options = Options.of(**self.plan.options)
-        chosen = plan.choose_format(self._source.header, options.model_copy(update={"format": None}), output)
+        options = options.model_copy(update={"format": AUTO.name if auto else None})
+        chosen = plan.choose_format(self._source.header, options, output)
         target = replace(self._target, format=chosen.name, bits=chosen.depth(self._source.header.bits))
         if chosen.default_quality is None:
             target = replace(target, quality=None)
         elif target.quality is None:
             target = replace(target, quality=chosen.default_quality)
         chosen.check_fits(target.width, target.height, alpha=self._source.alpha)
-        check_output(output, overwrite=overwrite, source=Path(self._source.header.name))
+        for name in possible_names(output):
+            check_output(name, overwrite=overwrite, source=Path(self._source.header.name))
         start, judged = time.perf_counter(), self._proof.seconds
         judge = self._proof if self._proof.wanted else None
+        if auto:
+            self._choose(output, target, judge, overwrite=overwrite, announce=announce)
+            return
         written = encode.save(self._samples, target, self._source, output, overwrite=overwrite, announce=announce, judge=judge)
         self._written(output, target, written, time.perf_counter() - start, self._proof.seconds - judged)
+
+    def _choose(self, output: Path, target: Target, judge: Proof | None, *, overwrite: bool, announce: Announce | None) -> None:
+        """:meth:`publish` of the smallest file."""
+        start, judged = time.perf_counter(), self._proof.seconds
+        made = smallest.smallest(self._samples, target, self._source, output, **self._rules(), judge=judge)
+        try:
+            # Who is told of the file reads its name here.
+            self.report = self.report.model_copy(
+                update={"output": self.report.output.model_copy(update={"path": str(made.path)}), "choice": made.choice}
+            )
+            with encode.translated(str(made.path)):
+                encode.put(made.part, made.path, made.written, overwrite=overwrite, announce=announce)
+        finally:
+            with contextlib.suppress(OSError):
+                made.part.unlink(missing_ok=True)
+        self._written(made.path, made.target, made.written, time.perf_counter() - start, self._proof.seconds - judged)
+
+    def _rules(self) -> dict[str, Any]:
+        """What a format is chosen by, beside the picture itself."""
+        seen = self.report.triage or {}
+        return {"kind": seen.get("kind", "unknown"), "memory": Options.of(**self.plan.options).memory}
 
     def _written(self, output: Path, target: Target, written: Written, seconds: float, judged: float) -> None:
         info = self.report.output.model_copy(
@@ -139,6 +181,7 @@ class Result:
                 "format": target.format,
                 "quality": written.quality,
                 "bits": target.bits,
+                "alpha": self.report.output.alpha and FORMATS[target.format].alpha and not target.opaque,
                 "bytes": written.bytes,
                 "sha256": written.sha256,
             }
@@ -152,6 +195,9 @@ class Result:
         if target.max_bytes is not None:
             message = f"quality {written.quality} is the highest that fits into {target.max_bytes / 1000:.0f} kB"
             notices.append(Warning_(code="quality-chosen", message=message))
+        choice = self.report.choice
+        if choice is not None:
+            notices.append(Warning_(code="format-chosen", message=f"{choice.said}: {_sizes(choice)}"))
         self.report = self.report.model_copy(
             update={
                 "output": info,

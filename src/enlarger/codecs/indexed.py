@@ -38,6 +38,13 @@ def palette_of(blob: bytes, *, alpha: bool) -> NDArray[np.uint8] | None:
     return colours if 0 < len(colours) <= MOST else None
 
 
+def palette_bytes(keys: NDArray[np.uint32]) -> bytes:
+    """The palette, as :attr:`Metadata.palette`, of colours that :func:`keys_of` gave; those not opaque first, to store less alpha."""
+    shifts = np.array([24, 16, 8, 0], np.uint32)
+    colours = (keys[:, None] >> shifts & 255).astype(np.uint8)
+    return colours[np.argsort(colours[:, 3] == 255, kind="stable")].tobytes()
+
+
 def write(picture: Any, fd: int, start: int, colours: NDArray[np.uint8], icc: bytes | None) -> None:
     """``picture`` (8-bit RGB or RGBA of libvips) into the file ``fd`` from ``start``, as indexes into ``colours`` ``(n, 4)``.
 
@@ -82,7 +89,7 @@ class _Index:
     """Colours to their numbers; of equal colours, the first."""
 
     def __init__(self, colours: NDArray[np.uint8], *, alpha: bool) -> None:
-        keys = _keys(colours, alpha=True) if alpha else _keys(colours[:, :3], alpha=False)
+        keys = keys_of(colours, alpha=True) if alpha else keys_of(colours[:, :3], alpha=False)
         numbers = np.arange(len(colours))
         if not alpha:
             numbers, keys = numbers[colours[:, 3] == 255], keys[colours[:, 3] == 255]
@@ -92,14 +99,14 @@ class _Index:
 
     def of(self, rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """``(n, w)`` numbers of ``(n, w, bands)``."""
-        keys = _keys(rows, alpha=self._alpha)
+        keys = keys_of(rows, alpha=self._alpha)
         at = np.searchsorted(self._keys, keys)
         if not len(self._keys) or (self._keys[np.minimum(at, len(self._keys) - 1)] != keys).any():
             raise ForeignColourError
         return self._numbers[at]
 
 
-def _keys(colours: NDArray[np.uint8], *, alpha: bool) -> NDArray[np.uint32]:
+def keys_of(colours: NDArray[np.uint8], *, alpha: bool) -> NDArray[np.uint32]:
     """One number per colour, 0 for all that is fully clear; without ``alpha`` all are opaque."""
     red, green, blue = (colours[..., band].astype(np.uint32) for band in range(3))
     opaque = colours[..., 3].astype(np.uint32) if alpha else np.uint32(255)

@@ -38,7 +38,8 @@ def describe(plan: enlarger.Plan) -> str:
     source, output, guess = plan.source, plan.output, plan.estimate
     lines = [
         f"source  {source.name}: {source.width}x{source.height} {source.format}, {source.bits} bit, {kind(source.channels, source.alpha)}",
-        f"output  {output.path}: {output.width}x{output.height} {output.format}, {output.bits} bit, {kind(output.channels, output.alpha)}"
+        f"output  {name_of(plan)}: {output.width}x{output.height} {output.format}, {output.bits} bit, "
+        + kind(output.channels, output.alpha)
         + (f", quality {output.quality}" if output.quality else ""),
     ]
     lines += _shape(plan)
@@ -54,6 +55,13 @@ def describe(plan: enlarger.Plan) -> str:
     )
     lines += [f"or      --model {other.model}: about {duration(other.seconds)}" for other in plan.alternatives]
     return "\n".join(lines)
+
+
+def name_of(plan: enlarger.Plan) -> str:
+    """Where a result goes; an ending that is not chosen yet is a star."""
+    output = plan.output
+    path = output.path or "in memory"
+    return path.removesuffix(".auto") + ".*" if output.format == "auto" and output.path else path
 
 
 def _shape(plan: enlarger.Plan) -> list[str]:

@@ -10,6 +10,8 @@ from enlarger.formats import Format
 LOWEST = 5
 """The quality below which nothing is written: smaller files of it are no pictures any more."""
 
+SUBJECT = "--max-size"
+
 HIGHEST = {"jpeg": 97, "webp": 99, "avif": 95}
 """Above it files grow and nobody sees why; WebP's 100 would be lossless."""
 
@@ -33,7 +35,7 @@ def highest(written: Callable[[int], int], most: int, format: Format) -> int:
         raise OutputError(
             f"cannot be made smaller than {sizes[low] / 1000:.0f} kB as {format.name} of this size, {most / 1000:.0f} kB are allowed",
             hint="allow more, or make it of fewer pixels",
-            subject="--max-size",
+            subject=SUBJECT,
         )
     while high - low > 1:
         middle = (low + high) // 2
@@ -49,4 +51,4 @@ def highest(written: Callable[[int], int], most: int, format: Format) -> int:
 def check(format: Format) -> None:
     """:class:`UsageError` for a format whose size nobody can choose."""
     if format.name not in HIGHEST:
-        raise UsageError(f"the size of {format.name} cannot be chosen", hint="take jpeg, webp or avif", subject="--max-size")
+        raise UsageError(f"the size of {format.name} cannot be chosen", hint="take jpeg, webp or avif", subject=SUBJECT)

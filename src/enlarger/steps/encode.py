@@ -32,7 +32,7 @@ from enlarger.image import Image, Metadata, Notice, Samples, Transfer
 from enlarger.pixels.transfer import at_depth, float_table
 from enlarger.scratch import scratch_folder
 from enlarger.steps import budget, finish, fit
-from enlarger.steps.reopened import Judge, Target, checked
+from enlarger.steps.reopened import Judge, Target, checked, judged
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -54,7 +54,7 @@ class Written:
 # --- pixels ------------------------------------------------------------------------------------------------------------
 
 
-def _picture(samples: Samples, target: Target, source: Image, *, alpha: bool) -> Any:
+def picture_of(samples: Samples, target: Target, source: Image, *, alpha: bool) -> Any:
     """``samples`` as a libvips picture of the target's size, depth and bands. Nothing is computed yet."""
     height, width, bands = samples.shape
     picture = vips_of(samples)
@@ -115,40 +115,53 @@ def save(
     if target.format == "dz":
         if judge is not None:
             judge.of(fit.fitted(samples, *target.picture), str(path))
-        return _save_tiles(samples, target, source, path, overwrite=overwrite)
+        return _save_tiles(samples, target, source, path, overwrite=overwrite, announce=announce)
     part = part_name(path)
-    with _translated(str(path)):
-        fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
+    with translated(str(path)):
         try:
-            try:
-                written = _write(fd, samples, target, source, judge)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-            if announce is not None:
-                announce(written.bytes, written.sha256)
-            publish(part, path, overwrite=overwrite)
+            written = write_part(part, samples, target, source, judge)
+            put(part, path, written, overwrite=overwrite, announce=announce)
         finally:
             # A temporary name that cannot be removed is no reason to call the result a failure; clean_parts finds it later.
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
-        sync_folder(path.parent)
     return written
 
 
-def _save_tiles(samples: Samples, target: Target, source: Image, path: Path, *, overwrite: bool) -> Written:
+def write_part(part: Path, samples: Samples, target: Target, source: Image, judge: Judge | None = None) -> Written:
+    """The new file ``part``, whole and safe on the disk; for :func:`put`. Use within :func:`translated`."""
+    fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        written = _write(fd, samples, target, source, judge)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return written
+
+
+def put(part: Path, path: Path, written: Written, *, overwrite: bool, announce: Announce | None) -> None:
+    """Give ``part`` its name, ``path``, and have told ``announce`` before."""
+    if announce is not None:
+        announce(written.bytes, written.sha256)
+    publish(part, path, overwrite=overwrite)
+    sync_folder(path.parent)
+
+
+def _save_tiles(samples: Samples, target: Target, source: Image, path: Path, *, overwrite: bool, announce: Announce | None) -> Written:
     """:func:`save` for DeepZoom: made in a hidden folder beside ``path``, then moved into place."""
     part = part_name(path)
     notices = [*_pixel_notices(target, source), *deepzoom.lost(source.metadata)]
     kept = dataclasses.replace(_metadata_for(target, source, notices), exif=None, xmp=None, iptc=None, dpi=None)
-    with _translated(str(path)):
+    with translated(str(path)):
         if not overwrite and (path.exists() or deepzoom.files_of(path).exists()):
             raise OutputExistsError("the file or its folder of tiles exists already", hint="replace it with --overwrite", subject=str(path))
         part.mkdir()
         try:
-            picture = _tagged(_picture(samples, target, source, alpha=source.alpha), kept, "dz")
+            picture = _tagged(picture_of(samples, target, source, alpha=source.alpha), kept, "dz")
             quality = target.quality or FORMATS["dz"].default_quality or 85
             size, digest = deepzoom.write(picture, part / "tiles", quality, alpha=picture.bands in (2, 4))
+            if announce is not None:
+                announce(size, digest)
             deepzoom.publish(part / "tiles", path)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -161,14 +174,14 @@ def to_bytes(samples: Samples, target: Target, source: Image) -> tuple[bytes, tu
     format_named(target.format).check_fits(target.width, target.height, alpha=source.alpha, quality=target.quality)
     if target.format == "dz":
         raise UsageError("DeepZoom is many files and cannot be bytes", hint="save it to NAME.dzi", subject="--format")
-    with _translated("<bytes>"), tempfile.TemporaryFile(prefix="enlarger-", dir=scratch_folder()) as file:
+    with translated("<bytes>"), tempfile.TemporaryFile(prefix="enlarger-", dir=scratch_folder()) as file:
         written = _write(file.fileno(), samples, target, source)
         file.seek(0)
         return file.read(), written.notices
 
 
 @contextlib.contextmanager
-def _translated(subject: str) -> Iterator[None]:
+def translated(subject: str) -> Iterator[None]:
     """Errors of libvips and the system as ours."""
     try:
         yield
@@ -187,12 +200,12 @@ def _translated(subject: str) -> Iterator[None]:
 def _write(fd: int, samples: Samples, target: Target, source: Image, judge: Judge | None = None) -> Written:
     """All but the name: pixels, metadata, check."""
     format = format_named(target.format)
-    alpha = source.alpha and format.alpha and target.ground is None
-    picture = _picture(samples, target, source, alpha=alpha)
+    alpha = source.alpha and format.alpha and target.ground is None and not target.opaque
+    picture = picture_of(samples, target, source, alpha=alpha)
     notices = list(_pixel_notices(target, source))
     kept = _metadata_for(target, source, notices)
     tagged = _tagged(picture, kept, format.name)
-    palette = source.metadata.palette if format.name == "png" and target.bits == 8 and picture.bands >= 3 else None
+    palette = target.palette or source.metadata.palette if format.name == "png" and target.bits == 8 and picture.bands >= 3 else None
     colours = indexed.palette_of(palette, alpha=picture.bands == 4) if palette else None
     in_palette = False
 
@@ -203,7 +216,7 @@ def _write(fd: int, samples: Samples, target: Target, source: Image, judge: Judg
         os.lseek(fd, len(front), os.SEEK_SET)
         in_palette = colours is not None and _save_indexed(tagged, fd, len(front), colours, kept)
         if not in_palette:
-            _save_pixels(tagged, fd, dataclasses.replace(target, quality=quality), format, kept)
+            save_pixels(tagged, pyvips.Target.new_to_descriptor(fd), dataclasses.replace(target, quality=quality), format, kept)
         splice.finish(fd, format.name, kept, len(front))
         return os.fstat(fd).st_size
 
@@ -212,19 +225,30 @@ def _write(fd: int, samples: Samples, target: Target, source: Image, judge: Judg
         written(quality)
     else:
         quality = budget.highest(written, target.max_bytes, format)
-    if in_palette:
+    if in_palette and target.palette is None:
         notices.append(Notice("palette-kept", "every colour is one of the source's palette, so the file has that palette"))
     with Reader("", fd=os.dup(fd)) as reader:
-        whole = target.bits <= 16 and alpha == source.alpha
+        whole = target.bits <= 16 and (alpha == source.alpha or target.opaque)
         notices += checked(reader, target, kept, picture, judge if whole else None)
         if judge is not None and not whole:
             judge.of(fit.fitted(samples, *target.picture))
         return Written(reader.size, reader.sha256(), tuple(notices), quality)
 
 
+def prove(part: Path, samples: Samples, target: Target, source: Image, judge: Judge) -> None:
+    """Have ``judge`` look at what :func:`write_part` wrote without one. Use within :func:`translated`."""
+    if target.bits > 16:
+        judge.of(fit.fitted(samples, *target.picture))
+        return
+    with Reader.of_file(part) as reader:
+        judged(reader, target, judge)
+
+
 def _pixel_notices(target: Target, source: Image) -> Iterator[Notice]:
     """What of the samples themselves the format does not hold."""
-    if source.alpha and target.ground is None and not FORMATS[target.format].alpha:
+    if source.alpha and target.opaque:
+        yield Notice("alpha-opaque", "every pixel is opaque, so the file holds no transparency")
+    elif source.alpha and target.ground is None and not FORMATS[target.format].alpha:
         able = ", ".join(f.name for f in FORMATS.values() if f.alpha)
         yield Notice("alpha-dropped", f"{target.format.upper()} holds no transparency: it was laid on white; {able} would keep it")
     bits = source.header.bits
@@ -276,21 +300,26 @@ def _save_indexed(picture: Any, fd: int, start: int, colours: NDArray[np.uint8],
     return True
 
 
-def _save_pixels(picture: Any, fd: int, target: Target, format: Format, kept: Metadata) -> None:
-    to = pyvips.Target.new_to_descriptor(fd)
+def save_pixels(picture: Any, to: Any, target: Target, format: Format, kept: Metadata) -> None:
+    """``picture`` as ``target`` to libvips' target ``to``, with what :func:`_tagged` put on it."""
     quality = target.quality or format.default_quality or 100
     keep = "icc"
     if format.name == "jpeg":
         picture.jpegsave_target(to, Q=quality, subsample_mode="off" if quality >= 90 else "on", keep=keep)
     elif format.name == "png":
-        picture.pngsave_target(to, compression=3, filter="up", keep=keep)
+        # Rows of flat areas are shortest as they are, those of photographs with whatever filter fits each.
+        level, filter = {None: (3, "up"), "flat": (9, "none"), "rough": (6, "all")}[target.packed]
+        picture.pngsave_target(to, compression=level, filter=filter, keep=keep)
     elif format.name == "webp":
         lossless = quality == 100
-        picture.webpsave_target(to, Q=quality, lossless=lossless, effort=1 if lossless else 4, keep=keep)
+        picture.webpsave_target(to, Q=quality, lossless=lossless, effort=1 if lossless and not target.packed else 4, keep=keep)
     elif format.name == "tiff":
         raw = picture.width * picture.height * picture.bands * target.bits // 8
         predictor = "float" if target.bits == 32 else "horizontal"
-        picture.tiffsave_target(to, compression="deflate", level=3, predictor=predictor, bigtiff=raw > BIG_TIFF, resunit="inch", keep=keep)
+        level = 9 if target.packed else 3
+        picture.tiffsave_target(
+            to, compression="deflate", level=level, predictor=predictor, bigtiff=raw > BIG_TIFF, resunit="inch", keep=keep
+        )
     else:
         subsample = "off" if quality >= 90 else "on"
         # Asked to keep EXIF where there is none, libvips makes some up.
@@ -307,9 +336,9 @@ def reduced(samples: Samples, target: Target, source: Image) -> Samples:
     bits = min(target.bits, 16)
     if target.frame is None and (width, height) == target.picture:
         return at_depth(samples, bits)
-    with _translated("<memory>"):
+    with translated("<memory>"):
         # Arrays and the like hold alpha, whatever format was asked for beside them.
-        picture = _picture(samples, dataclasses.replace(target, bits=bits, format="tiff"), source, alpha=bands in (2, 4))
+        picture = picture_of(samples, dataclasses.replace(target, bits=bits, format="tiff"), source, alpha=bands in (2, 4))
         raw = picture.write_to_memory()
     return np.frombuffer(raw, np.uint8 if bits == 8 else np.uint16).reshape(target.height, target.width, picture.bands)
 

@@ -14,7 +14,11 @@ BASE_MEMORY = 110 * 10**6
 """Bytes of interpreter and libraries without any net."""
 
 ENCODE = {"jpeg": (0.012, 0.35), "png": (0.06, 2.2), "webp": (0.35, 0.25), "tiff": (0.06, 2.4), "avif": (1.2, 0.2), "dz": (0.04, 0.5)}
-"""Seconds per megapixel, and bytes per 8-bit pixel of a photograph, by output format."""
+ENCODE["auto"] = (sum(seconds for name, (seconds, _) in ENCODE.items() if name not in ("tiff", "dz")) + 0.5, 2 * 2.2)
+"""Seconds per megapixel, and bytes per 8-bit pixel of a photograph, by output format. ``auto`` makes all, and keeps two at a time."""
+
+SEARCH = 4.0
+"""Seconds that ``auto`` spends on finding the qualities at which formats are equally good."""
 
 LOCKING = 0.05
 """Seconds per megapixel of the result that the colour lock takes."""
@@ -26,8 +30,13 @@ NOT_STREAMED = {"webp": 17, "avif": 20}
 """Bytes of memory per output pixel of formats whose encoders hold the whole picture (measured at 16384 x 16384)."""
 
 
-def estimate(header: Header, stages: tuple[Stage, ...], output: OutputInfo, models: tuple[ModelSpec, ...], dials: Dials) -> Estimate:
-    """Seconds, peak memory and disk. Canvases are 16-bit while anything follows them, and stay until the job is done."""
+def estimate(
+    header: Header, stages: tuple[Stage, ...], output: OutputInfo, models: tuple[ModelSpec, ...], dials: Dials, allowed: int
+) -> Estimate:
+    """Seconds, peak memory and disk. Canvases are 16-bit while anything follows them, and stay until the job is done.
+
+    ``allowed`` is the memory that an encoder which ``auto`` tries may take, in bytes.
+    """
     pixels = output.width * output.height
     rate, bytes_per_pixel = ENCODE[output.format]
     depth = 2 if header.bits > 8 else 1
@@ -51,13 +60,20 @@ def estimate(header: Header, stages: tuple[Stage, ...], output: OutputInfo, mode
     nets = [by_id[s.model].memory_fixed + s.tile_width * s.tile_height * by_id[s.model].memory_per_pixel for s in stages if s.scale]
     locking = 0.0 if dials.raw else LOCKING * (4 if dials.mixes else 1)
     return Estimate(
-        seconds=sum(s.seconds for s in stages) + pixels / 1e6 * (rate + locking) + 0.3,
+        seconds=sum(s.seconds for s in stages) + pixels / 1e6 * (rate + locking) + (SEARCH if output.format == "auto" else 0.0) + 0.3,
         memory=max(BASE_MEMORY + header.at_once, *nets, 0)
         + source
         + sum(canvases)
         + sum(nameless)
         - sum(on_disk)
-        + pixels * NOT_STREAMED.get(output.format, 0),
+        + encoding(output.format, pixels, allowed),
         disk_temporary=sum(on_disk),
         disk_output=math.ceil(pixels * bytes_per_pixel * output.bits / 8),
     )
+
+
+def encoding(format: str, pixels: int, allowed: int) -> int:
+    """Bytes that the encoder of ``format`` holds of a picture of so many ``pixels``; of ``auto``, the most of what it would try."""
+    if format == "auto":
+        return max((encoding(name, pixels, 0) for name in NOT_STREAMED if encoding(name, pixels, 0) <= allowed), default=0)
+    return pixels * NOT_STREAMED.get(format, 0)

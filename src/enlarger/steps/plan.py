@@ -12,7 +12,7 @@ from typing import Any, Literal
 from enlarger.engines import find, names
 from enlarger.engines.engine import Device, Engine, ModelSpec, native_dials
 from enlarger.errors import EngineMissingError, OutOfMemoryError, UsageError
-from enlarger.formats import FORMATS, Format, format_named, format_of_suffix
+from enlarger.formats import AUTO, FORMATS, Format, format_named, format_of_suffix
 from enlarger.image import Header
 from enlarger.layout import lay_out
 from enlarger.options import Dials, Options
@@ -44,7 +44,7 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
     """
     geometry = lay_out(header.width, header.height, options)
     chosen = choose_format(header, options, output)
-    if options.max_size is not None and "max_size" in options.model_fields_set:
+    if options.max_size is not None and "max_size" in options.model_fields_set and chosen is not AUTO:
         budget.check(chosen)
     cut = options.remove_background and options.backdrop is None
     channels = 3 if options.backdrop is not None else header.channels
@@ -77,7 +77,7 @@ def make_plan(header: Header, options: Options, output: Path | None) -> Plan:
         scale=options.scale if not sized(options) else geometry.scale,
         prepare=_repairs(stages, options),
         stages=stages,
-        estimate=estimate(part, stages, info, choice.models, dials),
+        estimate=estimate(part, stages, info, choice.models, dials, options.memory),
         alternatives=choice.alternatives,
         options=_asked(options, chosen, output),
         recipe=options.recipe,
@@ -89,7 +89,7 @@ def _asked(options: Options, chosen: Format, output: Path | None) -> dict[str, A
     asked = options.resolved()
     if options.recipe is not None and output is not None and format_of_suffix(output.suffix) is not None:
         asked.pop("format", None)
-    if options.recipe is not None and chosen.name not in budget.HIGHEST:
+    if options.recipe is not None and chosen is not AUTO and chosen.name not in budget.HIGHEST:
         asked.pop("max_size", None)
     if options.recipe is not None and chosen.default_quality is None:
         asked.pop("quality", None)
@@ -198,6 +198,8 @@ def source_info(header: Header, sha256: str = "") -> SourceInfo:
 def choose_format(header: Header, options: Options, output: Path | None) -> Format:
     """The output's format: as asked, else by the output's suffix, else the source's, else PNG."""
     by_suffix = format_of_suffix(output.suffix) if output is not None else None
+    if by_suffix is AUTO and options.format != AUTO.name:
+        by_suffix = None
     if options.format is not None and (by_suffix is None or _said(options, "format")):
         chosen = format_named(options.format)
         if by_suffix is not None and by_suffix is not chosen:
@@ -215,6 +217,12 @@ def choose_format(header: Header, options: Options, output: Path | None) -> Form
     if options.quality is not None and chosen.default_quality is None and _said(options, "quality"):
         raise UsageError(f"{chosen.name} is lossless and has no quality", hint="drop it or choose jpeg, webp or avif", subject="--quality")
     return chosen
+
+
+def left_open(options: Options, output: Path) -> bool:
+    """Whether the ending of ``output`` is not known before the picture is made; a recipe gives way to an ending that is there."""
+    known = format_of_suffix(output.suffix) not in (None, AUTO)
+    return options.format == AUTO.name and (_said(options, "format") or not known)
 
 
 def _said(options: Options, name: str) -> bool:

@@ -22,7 +22,9 @@ class Target:
 
     ``frame`` says where in it the picture lies; ``None``: it is all of it. ``max_bytes`` is what the file may weigh: of formats with a
     quality the highest that fits is searched for. ``strip`` says what metadata stays out: "private" (place, names, serial numbers, what the
-    camera's maker noted, comments, previews) or "all" but colour profile and resolution.
+    camera's maker noted, comments, previews) or "all" but colour profile and resolution. ``opaque`` leaves out an alpha that says nothing.
+    ``packed`` takes more time for a smaller file without loss, of a picture that is mostly "flat" or "rough", and ``palette`` is of every
+    colour in it, as :attr:`Metadata.palette`, where these are few.
     """
 
     format: str
@@ -33,6 +35,9 @@ class Target:
     frame: Frame | None = None
     max_bytes: int | None = None
     strip: Literal["private", "all"] | None = None
+    opaque: bool = False
+    packed: Literal["flat", "rough"] | None = None
+    palette: bytes | None = None
 
     @property
     def picture(self) -> tuple[int, int]:
@@ -73,13 +78,25 @@ def checked(reader: Reader, target: Target, kept: Metadata, wanted: Any, judge: 
         is_now, should = (f"{w} x {h}, {d}-bit with {b} bands" for (w, h, d), b in ((seen, picture.bands), (due, bands)))
         raise OutputError(f"the written file is {is_now} instead of {should}: it was not kept", hint="choose another format")
     if judge is not None:
-        judge.begin()
-        each_rows(picture, finish.within(judge.add, target.frame))
-        judge.finish()
+        _judged(picture, target, judge)
     else:
         # A mean asks for every pixel, and streams: strips asked for from outside would keep thousands of lines in memory.
         picture.avg()
     return list(lost(scan(reader, format).metadata(), kept, format.upper()))
+
+
+def judged(reader: Reader, target: Target, judge: Judge) -> None:
+    """Have ``judge`` look at every row of a file of ``target`` that was checked before."""
+    _judged(open_picture(reader, target.format), target, judge)
+
+
+def _judged(picture: Any, target: Target, judge: Judge) -> None:
+    if target.opaque:
+        # The alpha that was left out because it said nothing.
+        picture = picture.bandjoin(255 if picture.format == "uchar" else 65535)
+    judge.begin()
+    each_rows(picture, finish.within(judge.add, target.frame))
+    judge.finish()
 
 
 def lost(found: Metadata, kept: Metadata, format: str) -> Iterator[Notice]:
