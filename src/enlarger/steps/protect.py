@@ -1,4 +1,5 @@
-"""Protect: where no net may draw. There the result is what the source vouches for, plainly enlarged and locked, feathered into the rest."""
+"""Protect: where no net may draw as it likes. Print, faces and boxes become what the source vouches for, plainly enlarged and locked,
+feathered into the rest; flat graphics are redrawn in their own colours (redraw.py), which is far truer there than plain enlarging."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from numpy.typing import NDArray
 
 from enlarger.errors import InputError, UsageError
 from enlarger.image import Box, Image
-from enlarger.looks import faces
+from enlarger.looks import faces, graphics
+from enlarger.looks.islands import labelled
 from enlarger.looks.lettering import lines_of
 from enlarger.looks.sample import crop_of
 from enlarger.regions import parse
@@ -37,8 +39,10 @@ def protected(words: str, picture: Image, size: tuple[int, int]) -> list[Protect
                 subject=picture.header.name,
             )
         found.append(("box", box))
+    drawn = graphics.boxes(picture) if "graphics" in kinds else []
     if "text" in kinds:
-        found += [("text", box) for box in text_of(picture)]
+        # Letters on a graphic are better off as a part of it.
+        found += [("text", box) for box in text_of(picture) if not any(_within(box, place) for place in drawn)]
     if "faces" in kinds:
         places = faces.boxes(picture)
         if places is None:
@@ -48,6 +52,7 @@ def protected(words: str, picture: Image, size: tuple[int, int]) -> list[Protect
                 subject="--protect",
             )
         found += [("face", _grown(box, round(AROUND_FACE * box.width), picture)) for box in places]
+    found += [("graphic", box) for box in drawn]
     across, down = size[0] / picture.width, size[1] / picture.height
     return [Protected(kind=kind, box=_scaled(box, across, down)) for kind, box in found]
 
@@ -55,6 +60,10 @@ def protected(words: str, picture: Image, size: tuple[int, int]) -> list[Protect
 def _scaled(box: Box, across: float, down: float) -> tuple[int, int, int, int]:
     x, y = round(box.x * across), round(box.y * down)
     return x, y, round(box.right * across) - x, round(box.bottom * down) - y
+
+
+def _within(box: Box, other: Box) -> bool:
+    return other.x <= box.x and other.y <= box.y and box.right <= other.right and box.bottom <= other.bottom
 
 
 def _grown(box: Box, by: int, picture: Image) -> Box:
@@ -79,20 +88,4 @@ def _cut(box: Box, picture: Image) -> Box:
 
 def _islands(mask: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
     """Bounding boxes ``x, y, width, height`` of what hangs together in ``mask``, corners included."""
-    left = mask.copy()
-    boxes = []
-    while left.any():
-        seed = divmod(int(left.argmax()), left.shape[1])
-        stack, ys, xs = [seed], [seed[0]], [seed[1]]
-        left[seed] = False
-        while stack:
-            y, x = stack.pop()
-            top, edge = max(0, y - 1), max(0, x - 1)
-            for v, u in np.argwhere(left[top : y + 2, edge : x + 2]):
-                near = top + int(v), edge + int(u)
-                left[near] = False
-                stack.append(near)
-                ys.append(near[0])
-                xs.append(near[1])
-        boxes.append((min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1))
-    return boxes
+    return [(x.start, y.start, x.stop - x.start, y.stop - y.start) for y, x in labelled(mask)[1]]
