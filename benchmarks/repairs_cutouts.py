@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from skimage import data
 
 from enlarger.errors import EnlargerError
-from enlarger.repairs.background import cut_out, foreground
+from enlarger.repairs.background import cut_out
+from enlarger.repairs.cutout import foreground, unit
 
 Floats = NDArray[np.float64]
 Samples = NDArray[np.uint8]
@@ -178,7 +179,7 @@ def measure(folder: Path | None, sheets: Path | None) -> list[Row]:
             samples = on_ground(colour, alpha, kind)
             start = time.perf_counter()
             try:
-                made = cut_out(samples).alpha
+                made = unit(cut_out(samples).alpha)
             except EnlargerError as error:
                 print(f"{name} on {kind}: refused: {error}")
                 refused += 1

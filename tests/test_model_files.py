@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,7 +14,7 @@ import pytest
 
 import enlarger
 from enlarger import WeightsError, model_files
-from enlarger.interfaces.cli import main
+from enlarger.interfaces.cli import main, models
 from enlarger.model_files import ModelFile, cache_folder, fetch, fetch_model, locate
 
 CONTENT = b"a face detector" * 1000
@@ -157,6 +159,55 @@ def test_what_is_known_is_complete() -> None:
         assert name == file.id
         assert file.url.startswith("https://")
         assert file.url.endswith(file.name)
-        assert len(file.sha256) == 64
-        assert file.bytes < 10_000_000
-        assert all((file.title, file.licence, file.authors))
+        assert re.fullmatch("[0-9a-f]{64}", file.sha256)
+        assert file.licence in ("MIT", "Apache-2.0"), "nothing whose use is restricted"
+        assert all((file.title, file.authors))
+        assert name in (models.__doc__ or "")
+
+
+def test_large_files_are_told_to_be(server: HTTPServer, folders: Path) -> None:
+    with pytest.raises(WeightsError, match=r"lama_fp32\.onnx is not here; fetch it \(208 MB\): enlarger models --fetch lama"):
+        locate(model_files.LAMA)
+
+
+def test_a_file_of_the_users_own_is_taken_as_it_is_from_the_named_folder_only(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache_folder().mkdir(parents=True)
+    (cache_folder() / "lama.onnx").write_bytes(b"somebody's")
+    with pytest.raises(WeightsError, match="not here"):
+        locate(model_files.LAMA)
+    own = folders / "own"
+    own.mkdir()
+    (own / "lama.onnx").write_bytes(b"mine")
+    monkeypatch.setenv("ENLARGER_MODELS", str(own))
+    assert locate(model_files.LAMA) == own / "lama.onnx"
+    (own / "lama.onnx").unlink()
+    (own / "lama_fp32.onnx").write_bytes(b"not whole")
+    with pytest.raises(WeightsError, match="9 bytes instead of"):
+        locate(model_files.LAMA)
+
+
+@pytest.mark.parametrize(
+    ("variable", "where"),
+    [
+        ("U2NET_HOME", "u2netp.onnx"),
+        ("U2NET_HOME", "models/u2netp/u2netp.onnx"),
+        ("REMBG_HOME", "models/u2netp/u2netp.onnx"),
+        ("XDG_DATA_HOME", "rembg/models/u2netp/u2netp.onnx"),
+        ("XDG_DATA_HOME", ".u2net/u2netp.onnx"),
+    ],
+)
+def test_what_rembg_fetched_is_found(variable: str, where: str, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("U2NET_HOME", "REMBG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(folders / "home"))
+    file = dataclasses.replace(model_files.FILES["u2netp"], bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
+    with pytest.raises(WeightsError, match="not here"):
+        locate(file)
+    monkeypatch.setenv(variable, str(folders / "data"))
+    place = folders / "data" / where
+    place.parent.mkdir(parents=True)
+    place.write_bytes(CONTENT)
+    assert locate(file) == place
+    place.write_bytes(CONTENT[:-1] + b"?")
+    with pytest.raises(WeightsError, match="SHA-256 differs"):
+        locate(file)

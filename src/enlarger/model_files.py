@@ -1,6 +1,7 @@
 """Model files that come in no package: where they lie, and how one is fetched when somebody asks for it by name.
 
-Nothing is fetched by itself. A file is used only when its length and SHA-256 are those that stand here.
+Nothing is fetched by itself. A file is used only when its length and SHA-256 are those that stand here; the one exception is a file
+that its user made or chose (``own``), which only the folder that ENLARGER_MODELS names is searched for.
 """
 
 from __future__ import annotations
@@ -10,20 +11,28 @@ import os
 import sys
 import tempfile
 import time
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from enlarger.errors import WeightsError
 
-TIMEOUT, PATIENCE = 30.0, 900.0
-"""Seconds that a server may be silent, and that a download may take as a whole."""
+TIMEOUT, PATIENCE, SLOWEST = 30.0, 900.0, 200_000
+"""Seconds that a server may be silent; seconds that a download may take, and the bytes a second that it may take besides."""
 PIECE = 2**18
+LARGE = 10**7
+"""Bytes from which on a file's size is told before it is fetched."""
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """``id`` is what people call it; ``name`` is how the file is called, here and in the cache."""
+    """``id`` is what people call it; ``name`` is how the file is called, here and in the cache.
+
+    ``rembg`` is its name where rembg keeps it, whose folders are searched too; ``own`` the name of a file of the same kind that the
+    user made or chose: it is taken before all others, and not compared with anything.
+    """
 
     id: str
     name: str
@@ -33,19 +42,17 @@ class ModelFile:
     title: str
     licence: str
     authors: str
+    rembg: str = ""
+    own: str = ""
 
 
-YUNET = ModelFile(
-    id="yunet",
-    name="face_detection_yunet_2023mar.onnx",
-    url="https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx",
-    bytes=232_589,
-    sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
-    title="YuNet: finds faces, for verify in full mode",
-    licence="MIT",
-    authors="Wei Wu, Hanyang Peng, Shiqi Yu",
-)
-FILES = {file.id: file for file in (YUNET,)}
+def _catalogue() -> dict[str, ModelFile]:
+    rows = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["file"]
+    return {row["id"]: ModelFile(**row) for row in rows}
+
+
+FILES = _catalogue()
+YUNET, LAMA = FILES["yunet"], FILES["lama"]
 
 
 def own_folder() -> Path | None:
@@ -68,12 +75,37 @@ def cache_folder() -> Path:
     return base / "enlarger" / "models"
 
 
+def rembg_folders(name: str) -> tuple[Path, ...]:
+    """Where rembg keeps the model that it calls ``name``: today's folder first, then the one of earlier versions."""
+    old, data = os.environ.get("U2NET_HOME", ""), os.environ.get("XDG_DATA_HOME", "")
+    flat = Path(old or Path(data or "~") / ".u2net").expanduser()
+    root = flat if old else Path(os.environ.get("REMBG_HOME", "") or (Path(data) / "rembg" if data else "~/.rembg")).expanduser()
+    return root / "models" / name, flat
+
+
+def found(file: ModelFile) -> Path | None:
+    """The first place where ``file`` lies, unchecked: the user's own, ENLARGER_MODELS, the cache, rembg's folders."""
+    folder = own_folder()
+    places = [folder / file.own] if folder and file.own else []
+    places += [place / file.name for place in (folder, cache_folder()) if place]
+    if file.rembg:
+        places += [place / name for place in rembg_folders(file.id) for name in (file.rembg, file.name)]
+    return next((place for place in places if place.is_file()), None)
+
+
 def locate(file: ModelFile) -> Path:
-    """The checked file, from ENLARGER_MODELS or else the cache. Raises :class:`WeightsError`."""
-    for folder in filter(None, (own_folder(), cache_folder())):
-        if (folder / file.name).is_file():
-            return _checked(folder / file.name, file)
-    raise WeightsError(f"{file.name} is not here", hint=f"fetch it: enlarger models --fetch {file.id}", subject=file.id)
+    """The checked file, or the user's own. Raises :class:`WeightsError`."""
+    path = found(file)
+    if path is None:
+        size = "" if file.bytes < LARGE else f" ({file.bytes / 10**6:.0f} MB)"
+        raise WeightsError(f"{file.name} is not here", hint=f"fetch it{size}: enlarger models --fetch {file.id}", subject=file.id)
+    if not file.own or path.name != file.own:
+        return _checked(path, file)
+    try:
+        digest(path)
+    except OSError as error:
+        raise WeightsError(f"{path.name} cannot be read ({error.strerror})", hint=f"look at {path}", subject=file.id) from error
+    return path
 
 
 def fetch_model(name: str) -> Path:
@@ -92,52 +124,55 @@ def fetch_model(name: str) -> Path:
 
 def fetch(file: ModelFile, folder: Path) -> Path:
     """Download ``file`` into ``folder``; it gets its name once it is whole and the right one. Raises :class:`WeightsError`."""
-    data = _downloaded(file, folder)
-    part = None
+    part, was_there = None, folder.is_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=".enlarger-fetch-", dir=folder)
         part = Path(name)
         with os.fdopen(descriptor, "wb") as out:
-            out.write(data)
+            for piece in _downloaded(file, folder):
+                out.write(piece)
             out.flush()
             os.fsync(out.fileno())
         part.chmod(0o644)
         part.replace(folder / file.name)
     except OSError as error:
-        hint = f"is {folder} a folder that can be written to?"
+        hint = f"is {folder} a folder that can be written to, with room for {max(1, file.bytes // 10**6)} MB?"
         raise WeightsError(f"{file.name} cannot be written ({error.strerror or error})", hint=hint, subject=file.id) from error
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
+        if not was_there and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
     return _checked(folder / file.name, file)
 
 
-def _downloaded(file: ModelFile, folder: Path) -> bytes:
-    """The bytes, of the right number and with the right sum: these files are small enough for memory."""
+def _downloaded(file: ModelFile, folder: Path) -> Iterator[bytes]:
+    """The bytes in pieces; after the last it is sure that they were of the right number and with the right sum."""
     # Only who fetches needs them: they would double the time of loading what verify needs.
     import urllib.request
     from http.client import HTTPException
 
     hint = f"try again, or put it into {folder} yourself; it is at {file.url}"
-    end = time.monotonic() + PATIENCE
-    data = bytearray()
+    end = time.monotonic() + PATIENCE + file.bytes / SLOWEST
+    size, sum_ = 0, hashlib.sha256()
+    request = urllib.request.Request(file.url, headers={"User-Agent": "enlarger"})
     try:
-        request = urllib.request.Request(file.url, headers={"User-Agent": "enlarger"})
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            while len(data) <= file.bytes and (piece := answer.read1(PIECE)):
-                data += piece
+            while size <= file.bytes and (piece := answer.read1(PIECE)):
+                size += len(piece)
+                sum_.update(piece)
                 if time.monotonic() > end:
                     raise WeightsError(f"fetching {file.name} takes too long", hint=hint, subject=file.id)
+                yield piece
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise WeightsError(f"{file.name} cannot be fetched ({reason})", hint=hint, subject=file.id) from error
-    if len(data) != file.bytes:
-        size = f"more than {file.bytes}" if len(data) > file.bytes else f"{len(data)} instead of {file.bytes}"
-        raise WeightsError(f"what was fetched has {size} bytes", hint=hint, subject=file.id)
-    if hashlib.sha256(data).hexdigest() != file.sha256:
+    if size != file.bytes:
+        told = f"more than {file.bytes}" if size > file.bytes else f"{size} instead of {file.bytes}"
+        raise WeightsError(f"what was fetched has {told} bytes", hint=hint, subject=file.id)
+    if sum_.hexdigest() != file.sha256:
         raise WeightsError("what was fetched is another file (SHA-256 differs)", hint=hint, subject=file.id)
-    return bytes(data)
 
 
 def digest(path: Path) -> str:

@@ -119,7 +119,13 @@ class Options(BaseModel):
     remove_object: str | None = Field(
         None, description="What is filled from around it: boxes as x,y,width,height (parted by ;), or a mask, a file that is white there."
     )
+    fill: Literal["patches", "lama"] = Field(
+        "patches", description="Who fills what --remove-object marks: patches of what is around it, or lama, a net that is fetched."
+    )
     remove_background: bool = Field(False, description="Cut the subject out of a plain ground; what is behind it is --background.")
+    matte: Literal[
+        "plain", "u2net", "u2netp", "u2net_human_seg", "silueta", "isnet-general-use", "birefnet-general", "birefnet-general-lite"
+    ] = Field("plain", description="Who cuts out: plain for plain grounds, or for any ground a net of rembg's, which is fetched.")
     keep_shadow: bool = Field(False, description="With --remove-background: keep the shadow on the ground.")
     protect: str | None = Field(None, description="Where no net may draw: text, faces and boxes as x,y,width,height, parted by ;.")
     sharpen: int = Field(0, ge=0, le=100, description="Sharpen the finished picture, within what is there around each place.")
@@ -228,6 +234,14 @@ class Options(BaseModel):
             raise UsageError(f"{self.on_doubt} needs verify", hint="drop --verify off", subject="--on-doubt")
         if self.protect is not None:
             regions.parse(self.protect)
+        if self.fill != "patches" and self.remove_object is None:
+            raise UsageError("nothing is to be filled", hint="say --remove-object what", subject="--fill")
+        if self.matte != "plain" and not self.remove_background:
+            raise UsageError("nothing is to be cut out", hint="say --remove-background too", subject="--matte")
+        if self.matte != "plain" and self.keep_shadow:
+            raise UsageError(
+                f"{self.matte} tells no shadow from the ground", hint="drop it, or take --matte plain", subject="--keep-shadow"
+            )
         if self.keep_shadow and not self.remove_background:
             raise UsageError("shadows are kept where the ground goes", hint="say --remove-background too", subject="--keep-shadow")
         if self.backdrop is not None and not self.remove_background:

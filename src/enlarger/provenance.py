@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
@@ -119,6 +120,9 @@ def _command(name: str, planned: Plan, options: Options) -> str:
 def libraries() -> dict[str, str]:
     """Versions of everything that touches pixels."""
     versions = {name: metadata.version(name) for name in ("ncnn", "numpy", "pillow", "pyvips", "pyvips-binary")}
+    # An extra, whose builds for GPUs have other names.
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        versions["onnxruntime"] = metadata.version("onnxruntime")
     return {"python": platform.python_version(), **versions}
 
 

@@ -33,9 +33,11 @@ def made_ready(picture: Image, planned: Plan, options: Options, watch: Watch) ->
     whole = to_srgb(picture) if options.srgb else picture
     done: list[Prepared] = []
     sights: list[Sight] = []
+    notices: list[Notice] = []
     if options.remove_object is not None:
         watch.step("prepare")
-        filled, told = without_objects(whole, options.remove_object, options.seed)
+        filled, told, doubts = without_objects(whole, options.remove_object, options.seed, fill=options.fill, threads=options.threads)
+        notices += [Notice("filled", doubt) for doubt in doubts]
         done.append(told)
         sights.append(sight((told.name,), whole, filled))
         whole = filled
@@ -43,7 +45,7 @@ def made_ready(picture: Image, planned: Plan, options: Options, watch: Watch) ->
     ailing = damage(original)
     if any("auto" in stage.native.values() for stage in planned.stages):
         planned = with_strengths(planned, needs(original, ailing))
-    ready = Ready(planned, original, original, ailing, done, sights)
+    ready = Ready(planned, original, original, ailing, done, sights, notices)
     if planned.prepare.keys() & {"deblock", "denoise", "deblur"}:
         watch.step("prepare")
         ready.picture, cleaned = without_damage(original, ailing, planned.prepare)
@@ -54,7 +56,9 @@ def made_ready(picture: Image, planned: Plan, options: Options, watch: Watch) ->
     if options.remove_background:
         watch.step("prepare")
         before = ready.picture
-        ready.picture, told, doubts = without_background(before, backdrop=options.backdrop, keep_shadow=options.keep_shadow)
+        ready.picture, told, doubts = without_background(
+            before, backdrop=options.backdrop, keep_shadow=options.keep_shadow, matte=options.matte, threads=options.threads
+        )
         done.append(told)
         sights.append(sight((told.name,), before, ready.picture))
         ready.notices += [Notice("cut-out", doubt) for doubt in doubts]

@@ -13,6 +13,7 @@ from skimage import data
 from enlarger.errors import InputError
 from enlarger.repairs import fill as filling
 from enlarger.repairs.fill import fill, fill_in_place, membrane
+from enlarger.repairs.holes import holes
 from enlarger.repairs.patches import depths, reached
 
 RNG = np.random.default_rng(5)
@@ -136,14 +137,14 @@ def test_long_thin_holes_are_filled_in_pieces(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(filling, "STRIP", 128)
     samples = np.tile(bricks(200, 200), (1, 3, 1))
     wire = hole(samples.shape, 0, 90, 600, 4)
-    pieces = list(filling._holes(wire))
+    pieces = list(holes(wire, 128))
     assert len(pieces) == 5
     assert sum(int(wire[box.slices()].sum()) for box in pieces) == wire.sum()
     made = fill(samples, wire)
     assert (made[~wire] == samples[~wire]).all()
     assert psnr(made[wire], samples[wire]) > 22
     thick = hole(samples.shape, 100, 20, 300, 150)
-    assert len(list(filling._holes(thick))) == 1
+    assert len(list(holes(thick, 128))) == 1
 
 
 def test_a_large_hole_is_only_adjusted_at_full_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,16 +39,16 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 def test_a_mark_goes_and_all_else_stays(picture: np.ndarray, tmp_path: Path) -> None:
     marked = picture.copy()
     marked[60:72, 40:80] = (255, 0, 255)
-    done, told = without_objects(decode(marked), "40,60,40,12", 0)
+    done, told, doubts = without_objects(decode(marked), "40,60,40,12", 0)
     hole = np.zeros(picture.shape[:2], bool)
     hole[60:72, 40:80] = True
     assert np.array_equal(np.asarray(done.samples)[~hole], marked[~hole])
     assert distance(np.asarray(done.samples)[hole], picture[hole]) < 0.4 * distance(marked[hole], picture[hole])
-    assert (told.name, told.said) == ("remove-object", "40,60,40,12")
+    assert (told.name, told.said, doubts) == ("remove-object", "40,60,40,12", ())
     assert 0 < told.share <= hole.mean() + 1e-5
     drawn = tmp_path / "mask.png"
     Pillow.fromarray(np.where(hole, 255, 0).astype(np.uint8)).save(drawn)
-    by_mask, _ = without_objects(decode(marked), str(drawn), 0)
+    by_mask, _, _ = without_objects(decode(marked), str(drawn), 0)
     assert np.array_equal(np.asarray(by_mask.samples), np.asarray(done.samples))
 
 

@@ -240,7 +240,8 @@ def models(*, json: Annotated[bool, Flag] = False, fetch: Annotated[str | None, 
     json
         Print everything the catalogue knows, as JSON.
     fetch
-        Download a model file that comes in no package and check it, instead of listing: yunet (finds faces, for verify --full).
+        Download a model file that comes in no package and check it, instead of listing: yunet (finds faces, for --verify full), lama
+        (--fill), u2net, u2netp, u2net_human_seg, silueta, isnet-general-use, birefnet-general, birefnet-general-lite (--matte).
     """
     if fetch is not None:
         _print(str(enlarger.fetch_model(fetch)))

@@ -8,21 +8,27 @@ is not plain, or nothing stands on it, that is said and nothing is cut.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from enlarger.codecs.vips import vips_of
-from enlarger.errors import InputError
 from enlarger.image import Samples
 from enlarger.pixels.bands import window_mean
+from enlarger.repairs.cutout import (
+    STRIP,
+    CutOut,
+    NoSubjectError,
+    NotPlainError,
+    at_working_size,
+    enlarged,
+    own_alpha,
+    plane,
+    rows_enlarged,
+    stored,
+)
 from enlarger.repairs.ground import Floats, Ground, Mask, border, connected, difference, followed, labelled, of_border, spread
 from enlarger.repairs.patches import reached
 
-__all__ = ["CutOut", "NoSubjectError", "NotPlainError", "cut_out", "foreground"]
+__all__ = ["cut_out"]
 
-WORKING = 768
-"""Longest edge at which ground and subject are told apart."""
 PLAIN_SHARE, PLAIN_NOISE = 0.6, 9.0
 """Share of the border that must be ground, and its greatest deviation (of 255)."""
 NEAR_NOISE, NEAR_LEAST = 2.6, 1.8
@@ -41,27 +47,6 @@ SOFT = 1.4
 """Steepest change inside a shadow, in hundredths of the ground's light per working pixel; noise adds to it."""
 
 
-class NotPlainError(InputError):
-    """The ground is not plain enough to be told from the subject without a net."""
-
-
-class NoSubjectError(InputError):
-    """Nothing stands on the ground, or nothing but the subject is seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class CutOut:
-    """``alpha`` ``(h, w)`` float32 in [0, 1]; ``shadow`` likewise, by how much the ground is darkened, ``None`` if not asked for.
-
-    ``confidence`` is from 0 to 1, and ``reasons`` says in lines for people what lowers it.
-    """
-
-    alpha: Floats
-    confidence: float
-    reasons: tuple[str, ...]
-    shadow: Floats | None = None
-
-
 def cut_out(samples: Samples, *, alpha: bool = False, keep_shadow: bool = False, holes: bool = True, name: str = "") -> CutOut:
     """The subject of ``(h, w, bands)`` uint8 or uint16 ``samples`` (grey or RGB; with ``alpha`` the last band is alpha).
 
@@ -69,11 +54,8 @@ def cut_out(samples: Samples, *, alpha: bool = False, keep_shadow: bool = False,
     subject (a white label on white ground) stays. Raises :class:`NotPlainError` and :class:`NoSubjectError`; ``name`` is the picture's
     file.
     """
-    top = np.iinfo(samples.dtype).max
-    if alpha and bool((samples[..., -1] < top).any()):
-        return CutOut(
-            np.asarray(samples[..., -1] / np.float32(top), np.float32), 1.0, ("the picture is transparent already: its own alpha is kept",)
-        )
+    if (own := own_alpha(samples, alpha)) is not None:
+        return own
     if min(samples.shape[:2]) < 16:
         raise NoSubjectError("the picture is too small to find a subject in", hint="give one of 16 pixels or more", subject=name)
     small = at_working_size(samples[..., : samples.shape[2] - alpha])
@@ -81,21 +63,9 @@ def cut_out(samples: Samples, *, alpha: bool = False, keep_shadow: bool = False,
     certainty = _contrast(small, ground, subject)
     if certainty < 0.8:
         reasons.append(f"along {100 * (1 - certainty):.0f} % of its outline the subject hardly differs from the ground")
-    shadow = _enlarged(_shadow(small, subject), samples.shape) if keep_shadow else None
+    shadow = enlarged(_shadow(small, subject), samples) if keep_shadow else None
     plain = min(1.0, (1 - (1 - ground.share) / (1 - PLAIN_SHARE) * 0.5) * (1 - 0.4 * ground.noise / PLAIN_NOISE))
     return CutOut(_matte(samples, small, ground, subject), round(plain * certainty, 3), tuple(reasons), shadow)
-
-
-def at_working_size(samples: Samples) -> Floats:
-    """``(h, w, 3)``, 0..255, the longest edge at most :data:`WORKING`: means over areas."""
-    picture = vips_of(samples)
-    factor = max(1.0, max(samples.shape[:2]) / WORKING)
-    if factor > 1:
-        height, width = (max(1, round(n / factor)) for n in samples.shape[:2])
-        picture = picture.resize(width / samples.shape[1], vscale=height / samples.shape[0], kernel="linear")
-    small = np.frombuffer(picture.cast("float").write_to_memory(), np.float32).reshape(picture.height, picture.width, picture.bands)
-    wide = np.broadcast_to(small[..., :3] if picture.bands >= 3 else small[..., :1], (*small.shape[:2], 3))
-    return np.ascontiguousarray(wide * np.float32(255 / np.iinfo(samples.dtype).max))
 
 
 # --- ground and subject -----------------------------------------------------------------------------------------------
@@ -220,7 +190,6 @@ def _shadow(small: Floats, subject: Mask) -> Floats:
 
 # --- alpha ------------------------------------------------------------------------------------------------------------
 
-STRIP = 256
 BAND = 3
 """Working pixels to each side of the outline in which alpha may lie between 0 and 1."""
 WIDE, STEEP, RAMP, SOFT_SHARE = 12, 0.55, 0.9, 0.8
@@ -230,7 +199,7 @@ HELD = 8.0
 """How strongly the label holds alpha where subject and ground are alike: a difference of colours, of 255."""
 
 
-def _matte(samples: Samples, small: Floats, ground: Ground, subject: Mask) -> Floats:
+def _matte(samples: Samples, small: Floats, ground: Ground, subject: Mask) -> Samples:
     """Alpha at full size, strip by strip."""
     away = max(BAND, max(small.shape) // 200)
     sure = subject & ~reached(~subject, away)
@@ -249,15 +218,16 @@ def _matte(samples: Samples, small: Floats, ground: Ground, subject: Mask) -> Fl
     label = np.where(doubt, np.float32(2), np.where(sure, np.float32(1), np.float32(0)))
     planes = np.concatenate((ground.colour, colour, prior[..., None], label[..., None]), 2)
     height, width, bands = samples.shape
-    out = np.empty((height, width), np.float32)
+    out = plane(height, width, 1, samples.dtype)[..., 0]
     scale = np.float32(255 / np.iinfo(samples.dtype).max)
     for start in range(0, height, STRIP):
         stop = min(height, start + STRIP)
         wide = rows_enlarged(planes, start, stop, height, width)
         colours = np.broadcast_to(samples[start:stop, :, : 3 if bands >= 3 else 1] * scale, (stop - start, width, 3))
-        out[start:stop] = _alpha(colours, wide[..., :3], wide[..., 3:6], wide[..., 6], ground.noise)
+        alpha = _alpha(colours, wide[..., :3], wide[..., 3:6], wide[..., 6], ground.noise)
         nearest = label[(np.arange(start, stop) * len(label) // height)[:, None], np.arange(width) * label.shape[1] // width]
-        np.copyto(out[start:stop], nearest, where=nearest < 2)
+        np.copyto(alpha, nearest, where=nearest < 2)
+        out[start:stop] = stored(alpha, out.dtype)
     return out
 
 
@@ -287,64 +257,3 @@ def _alpha(colours: Floats, ground: Floats, subject: Floats, prior: Floats, nois
     quiet = np.clip(np.abs(off).max(2) / np.float32(1.6 * noise) - 1, 0, 1)
     alpha *= np.maximum(quiet, prior > 0.9)
     return np.asarray(np.clip((alpha - np.float32(0.03)) / np.float32(0.94), 0, 1), np.float32)
-
-
-def rows_enlarged(planes: Floats, start: int, stop: int, height: int, width: int) -> Floats:
-    """Rows ``start`` to ``stop`` of ``planes`` ``(h, w, c)`` at ``height`` x ``width``, linear between the centres of pixels."""
-    parts = []
-    for first, last, length, size in ((start, stop, height, planes.shape[0]), (0, width, width, planes.shape[1])):
-        at = np.clip((np.arange(first, last, dtype=np.float32) + np.float32(0.5)) * (size / length) - 0.5, 0, size - 1)
-        low = np.minimum(at.astype(np.int64), max(0, size - 2))
-        parts.append((low, np.minimum(low + 1, size - 1), (at - low).astype(np.float32)))
-    (top, bottom, down), (left, right, across) = parts
-    if planes.shape[:2] == (height, width):
-        return planes[start:stop]
-    rows = planes[top] * (1 - down)[:, None, None] + planes[bottom] * down[:, None, None]
-    return np.asarray(rows[:, left] * (1 - across)[:, None] + rows[:, right] * across[:, None], np.float32)
-
-
-def _enlarged(plane: Floats, shape: tuple[int, ...]) -> Floats:
-    out = np.empty(shape[:2], np.float32)
-    for start in range(0, shape[0], STRIP):
-        stop = min(shape[0], start + STRIP)
-        out[start:stop] = rows_enlarged(plane[..., None], start, stop, *shape[:2])[..., 0]
-    return out
-
-
-# --- colour -----------------------------------------------------------------------------------------------------------
-
-
-def foreground(samples: Samples, alpha: Floats) -> Samples:
-    """``samples`` (grey or RGB) with the old ground taken out of the colour of soft edges: C = alpha F + (1 - alpha) B, solved for F.
-
-    B and F near by are means over what is wholly transparent and wholly opaque; where alpha is small, F is the latter. Opaque pixels are
-    the same bits.
-    """
-    height, width, bands = samples.shape
-    top = np.float32(np.iinfo(samples.dtype).max)
-    factor = max(1.0, max(height, width) / WORKING)
-    size = tuple(max(1, round(n / factor)) for n in (height, width))
-    sums = [np.zeros((*size, bands + 1), np.float32) for _ in range(2)]
-    columns = np.arange(width) * size[1] // width
-    starts = np.flatnonzero(np.diff(columns, prepend=-1))
-    for y in range(height):
-        row = samples[y].astype(np.float32)
-        for total, chosen in zip(sums, (alpha[y] <= 0, alpha[y] >= 1), strict=True):
-            values = np.concatenate((row, np.ones((width, 1), np.float32)), 1) * chosen[:, None]
-            total[y * size[0] // height] += np.add.reduceat(values, starts, 0)
-    means = [np.asarray(total[..., :-1] / np.maximum(total[..., -1:], 1), np.float32) for total in sums]
-    near = [spread(mean, np.minimum(total[..., -1], 1), 2) for mean, total in zip(means, sums, strict=True)]
-    planes = np.concatenate(near, 2)
-    out = samples.copy()
-    for start in range(0, height, STRIP):
-        stop = min(height, start + STRIP)
-        part = alpha[start:stop]
-        soft = part < 1
-        if not soft.any():
-            continue
-        wide = rows_enlarged(planes, start, stop, height, width)[soft]
-        a, old, own = part[soft][:, None], wide[:, :bands], wide[:, bands:]
-        exact = (samples[start:stop][soft] - (1 - a) * old) / np.maximum(a, 0.05)
-        trust = np.clip((a - 0.1) / 0.5, 0, 1)
-        out[start:stop][soft] = np.clip(np.rint(trust * exact + (1 - trust) * own), 0, top).astype(samples.dtype)
-    return out

@@ -7,36 +7,35 @@ import numpy as np
 from enlarger.codecs.vips import vips_of
 from enlarger.errors import InputError
 from enlarger.image import Samples
-from enlarger.repairs.background import foreground
+from enlarger.repairs.cutout import STRIP, Foreground, plane, unit
 from enlarger.repairs.ground import Floats
 
 __all__ = ["compose", "covering"]
 
-STRIP = 256
-
 
 def compose(
     samples: Samples,
-    alpha: Floats,
+    alpha: Samples | Floats,
     background: tuple[int, int, int] | Samples | None = None,
     *,
-    shadow: Floats | None = None,
+    shadow: Samples | Floats | None = None,
 ) -> Samples:
     """The subject of ``(h, w, 1 or 3)`` uint8 or uint16 ``samples`` where ``alpha`` ``(h, w)`` says, on ``background``.
 
-    ``None``: samples with a band of alpha more. A colour (0..255): opaque; grey
-    stays grey on a neutral colour and becomes RGB on others. Samples ``(H, W, 1..4)``: a picture, reduced or enlarged to cover and cut to
-    the middle; its own alpha is laid on white. The old ground is taken out of soft edges first (:func:`foreground`). ``shadow`` darkens
-    the new ground. Raises :class:`InputError` for an alpha of another size.
+    Alpha and shadow are samples, or floats in [0, 1]; the result lies in a file where it is large. Background ``None``: samples with a
+    band of alpha more. A colour (0..255): opaque; grey stays grey on a neutral colour and becomes RGB on others. Samples
+    ``(H, W, 1..4)``: a picture, reduced or enlarged to cover and cut to the middle; its own alpha is laid on white. The old ground is
+    taken out of soft edges first (:class:`Foreground`). ``shadow`` darkens the new ground. Raises :class:`InputError` for an alpha of
+    another size.
     """
     height, width, bands = samples.shape
-    for plane in (alpha, shadow):
-        if plane is not None and plane.shape != (height, width):
-            message = f"alpha is {plane.shape[1]} x {plane.shape[0]} pixels, the picture {width} x {height}"
+    for given in (alpha, shadow):
+        if given is not None and given.shape != (height, width):
+            message = f"alpha is {given.shape[1]} x {given.shape[0]} pixels, the picture {width} x {height}"
             raise InputError(message, hint="give an alpha of the picture's size")
     if bands not in (1, 3):
         raise InputError(f"a subject is grey or RGB, not of {bands} bands", hint="leave alpha out")
-    clean = foreground(samples, alpha)
+    clean = Foreground(samples, alpha)
     if background is None:
         return _transparent(clean, alpha, shadow)
     if isinstance(background, tuple):
@@ -45,34 +44,30 @@ def compose(
     else:
         behind = covering(background, width, height)
     top = np.iinfo(samples.dtype).max
-    out = np.empty((height, width, behind.shape[2]), samples.dtype)
+    out = plane(height, width, behind.shape[2], samples.dtype)
     for y in range(0, height, STRIP):
-        part = slice(y, y + STRIP)
-        a = alpha[part, :, None]
-        below = _unit(behind[part])
+        part = slice(y, min(height, y + STRIP))
+        a = unit(alpha[part])[..., None]
+        below = unit(behind[part])
         if shadow is not None:
-            below = below * (1 - shadow[part, :, None])
+            below = below * (1 - unit(shadow[part])[..., None])
         # Colours are mixed as encoded: so were they, where edges were antialiased, in nearly every picture.
-        out[part] = np.rint((clean[part] * a + below * top * (1 - a)).clip(0, top)).astype(samples.dtype)
+        out[part] = np.rint((clean.rows(part.start, part.stop) * a + below * top * (1 - a)).clip(0, top)).astype(samples.dtype)
     return out
 
 
-def _unit(part: Samples) -> Floats:
-    scale = 1 / np.iinfo(part.dtype).max if part.dtype.kind == "u" else 1
-    return np.asarray(part * np.float32(scale), np.float32)
-
-
-def _transparent(clean: Samples, alpha: Floats, shadow: Floats | None) -> Samples:
+def _transparent(clean: Foreground, alpha: Samples | Floats, shadow: Samples | Floats | None) -> Samples:
     """Shadow is black that lets some of what is behind it through."""
-    height, width, bands = clean.shape
-    top = np.float32(np.iinfo(clean.dtype).max)
-    out = np.empty((height, width, bands + 1), clean.dtype)
+    height, width, bands = clean.samples.shape
+    top = np.float32(np.iinfo(clean.samples.dtype).max)
+    out = plane(height, width, bands + 1, clean.samples.dtype)
     for y in range(0, height, STRIP):
-        part = slice(y, y + STRIP)
-        whole, colour = alpha[part], clean[part]
+        part = slice(y, min(height, y + STRIP))
+        own, colour = unit(alpha[part]), clean.rows(part.start, part.stop)
+        whole = own
         if shadow is not None:
-            whole = whole + (1 - whole) * shadow[part]
-            colour = np.rint(colour * (alpha[part] / np.maximum(whole, 1e-6))[..., None])
+            whole = own + (1 - own) * unit(shadow[part])
+            colour = np.rint(colour * (own / np.maximum(whole, 1e-6))[..., None]).astype(colour.dtype)
         out[part, :, :-1] = colour
         out[part, :, -1] = np.rint(whole * top)
     return out

@@ -8,24 +8,21 @@ picture around it, so that time and memory follow the hole and not the picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger.errors import InputError
 from enlarger.image import Box, Samples
+from enlarger.repairs.holes import APART, check, grown, holes, within
 from enlarger.repairs.patches import RADIUS, Field, Floats, Mask, depths, reached
 
 __all__ = ["fill", "fill_in_place"]
 
 NEAR, FAR = 64, 320
 """Pixels of the surroundings that are searched, at least and at most (unless half the hole is more)."""
-APART = 32
-"""Marks closer than this are one hole."""
-STRIP, THIN = 1280, 40
-"""Holes longer than ``STRIP`` and nowhere deeper than ``THIN`` (wires, lines of text) are filled in pieces."""
+STRIP = 1280
+"""Holes longer than this and thin (wires, lines of text) are filled in pieces."""
 SHALLOW = 5
 """Depth of a hole at the coarsest size: each patch there should see something known."""
 SMALLEST = 4 * (2 * RADIUS + 1)
@@ -55,19 +52,15 @@ def fill(samples: Samples, mask: Mask, seed: int = 0) -> Samples:
 
 def fill_in_place(samples: Samples, mask: Mask, seed: int = 0) -> None:
     """The same, into ``samples`` themselves, which may be mapped from a file: memory follows the largest hole."""
-    if samples.shape[:2] != mask.shape:
-        sizes = [f"{shape[1]} x {shape[0]}" for shape in (mask.shape, samples.shape)]
-        raise InputError(f"the mask is {sizes[0]} pixels, the picture {sizes[1]}", hint="give a mask of the picture's size")
-    if mask.all():
-        raise InputError("the mask covers the whole picture: nothing is left to fill it from", hint="mark only what shall go")
+    check(samples, mask)
     left = mask.copy()
-    for number, box in enumerate(_holes(mask)):
+    for number, box in enumerate(holes(mask, STRIP)):
         window = _window(box, mask.shape)
-        area, own = window.slices(), _within(box, window)
+        area, own = window.slices(), within(box, window)
         unknown = left[area]
         # What of other holes lies close is filled too, or patches near a cut would see nothing there; it is not written yet.
         hole = np.zeros_like(unknown)
-        hole[_within(_grown(box, APART, mask.shape), window)] = True
+        hole[within(grown(box, APART, mask.shape), window)] = True
         hole &= unknown
         mine = left[box.slices()].copy()
         result = _filled(samples[area], hole, unknown, np.random.default_rng((seed, number)))
@@ -75,58 +68,9 @@ def fill_in_place(samples: Samples, mask: Mask, seed: int = 0) -> None:
         left[box.slices()] = False
 
 
-def _holes(mask: Mask) -> Iterator[Box]:
-    """Boxes around marks that belong together, from top to bottom; long thin ones in pieces. They do not overlap in what they hold."""
-    down, across = (np.arange(0, length, APART) for length in mask.shape)
-    blocks = np.logical_or.reduceat(np.logical_or.reduceat(mask, down, 0), across, 1)
-    marked = {(int(y), int(x)) for y, x in np.argwhere(blocks)}
-    for first in sorted(marked):
-        if first not in marked:
-            continue
-        marked.discard(first)
-        group, front = [first], [first]
-        while front:
-            y, x = front.pop()
-            near = [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (y + dy, x + dx) in marked]
-            marked.difference_update(near)
-            group += near
-            front += near
-        rows, columns = [y for y, _ in group], [x for _, x in group]
-        whole = Box(min(columns) * APART, min(rows) * APART, (max(columns) - min(columns) + 1) * APART, (max(rows) - min(rows) + 1) * APART)
-        yield from _pieces(mask, _clipped(whole, mask.shape))
-
-
-def _pieces(mask: Mask, whole: Box) -> Iterator[Box]:
-    cut = max(whole.width, whole.height) > STRIP
-    if cut:
-        marks = mask[whole.slices()]
-        cut = not bool((~reached(~marks, THIN)).any())
-    step = STRIP if cut else max(whole.width, whole.height)
-    for y in range(whole.y, whole.bottom, step):
-        for x in range(whole.x, whole.right, step):
-            part = Box(x, y, min(step, whole.right - x), min(step, whole.bottom - y))
-            marks = mask[part.slices()]
-            if marks.any():
-                rows, columns = np.flatnonzero(marks.any(1)), np.flatnonzero(marks.any(0))
-                yield Box(x + int(columns[0]), y + int(rows[0]), int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1)
-
-
-def _clipped(box: Box, shape: tuple[int, ...]) -> Box:
-    x, y = max(0, box.x), max(0, box.y)
-    return Box(x, y, min(shape[1], box.right) - x, min(shape[0], box.bottom) - y)
-
-
-def _grown(box: Box, by: int, shape: tuple[int, ...]) -> Box:
-    return _clipped(Box(box.x - by, box.y - by, box.width + 2 * by, box.height + 2 * by), shape)
-
-
 def _window(box: Box, shape: tuple[int, ...]) -> Box:
     side = max(box.width, box.height)
-    return _grown(box, max(NEAR, min(3 * side // 2, max(FAR, side // 2))), shape)
-
-
-def _within(box: Box, window: Box) -> tuple[slice, slice]:
-    return Box(box.x - window.x, box.y - window.y, box.width, box.height).slices()
+    return grown(box, max(NEAR, min(3 * side // 2, max(FAR, side // 2))), shape)
 
 
 # --- one hole ---------------------------------------------------------------------------------------------------------

@@ -104,8 +104,11 @@ def followed(picture: Floats, known: Mask, ground: Ground) -> Ground:
     return Ground(np.clip(colour, 0, 255), max(LEAST_NOISE, float(1.4826 * np.median(off)) / 1.6), ground.share)
 
 
-def spread(values: Floats, weight: Floats, radius: int) -> Floats:
-    """Means of ``values`` ``(h, w, c)`` weighted by ``weight`` ``(h, w)`` over ever larger windows, the smallest that has any weight."""
+def spread(values: Floats, weight: Floats, radius: int, far: int | None = None) -> Floats:
+    """Means of ``values`` ``(h, w, c)`` weighted by ``weight`` ``(h, w)`` over ever larger windows, the smallest that has any weight.
+
+    Where none up to ``far`` pixels (by default half the picture) has any, the mean of all.
+    """
     out = np.zeros_like(values)
     missing = np.ones(weight.shape, np.float32)
     planes = np.concatenate((np.moveaxis(values * weight[..., None], 2, 0), weight[None]))
@@ -114,9 +117,14 @@ def spread(values: Floats, weight: Floats, radius: int) -> Floats:
         has = np.clip(mean[-1] * 50, 0, 1) * missing
         out += (has / np.maximum(mean[-1], 1e-6))[..., None] * np.moveaxis(mean[:-1], 0, 2)
         missing -= has
-        if radius > 2 * max(weight.shape) or float(missing.max()) < 1e-3:
+        if float(missing.max()) < 1e-3:
             return out
         radius *= 2
+        if radius > (far or max(weight.shape) // 2):
+            # Larger windows would be mostly the picture's border, repeated.
+            total = np.float32(max(1e-6, float(weight.sum(dtype=np.float64))))
+            out += missing[..., None] * (np.einsum("hwc,hw->c", values, weight) / total)
+            return out
 
 
 def connected(mask: Mask, seeds: Mask) -> Mask:

@@ -15,6 +15,7 @@ from enlarger.errors import EngineMissingError, OutOfMemoryError, UsageError
 from enlarger.formats import AUTO, FORMATS, Format, format_named, format_of_suffix
 from enlarger.image import Header
 from enlarger.layout import lay_out
+from enlarger.onnx_model import told_net
 from enlarger.options import Dials, Options
 from enlarger.report import Alternative, Geometry, OutputInfo, Plan, SourceInfo, Stage
 from enlarger.sizes import mark, rgb, sized
@@ -148,6 +149,9 @@ def _repairs(stages: Sequence[Stage], options: Options) -> dict[str, str]:
         value = getattr(options, name)
         if value not in (None, False, 0) and name not in native:
             found[name.replace("_", "-")] = "" if value is True else str(value)
+    nets = {"remove-object": options.fill, "remove-background": options.matte}
+    for repair in found.keys() & nets:
+        found[repair] = ", ".join(filter(None, (found[repair], told_net(nets[repair]))))
     return found
 
 

@@ -13,12 +13,16 @@ import numpy as np
 from enlarger.canvas import SOURCE_IN_MEMORY, Canvas
 from enlarger.errors import InputError
 from enlarger.image import Box, Image, Samples, Sight
+from enlarger.model_files import FILES, locate
+from enlarger.onnx_model import open_model
 from enlarger.repairs.background import cut_out
 from enlarger.repairs.clean import cleaned, found
 from enlarger.repairs.compose import compose
 from enlarger.repairs.deblur import measured
 from enlarger.repairs.fill import fill_in_place
+from enlarger.repairs.lama import fill_by_lama
 from enlarger.repairs.mask import Mask, boxes_of, mask_of_boxes, mask_of_picture
+from enlarger.repairs.matting import cut_out_by_net
 from enlarger.report import Prepared
 from enlarger.steps.decode import decode
 from enlarger.steps.triage import Damage
@@ -31,17 +35,25 @@ SEEN = 224
 BOXES = re.compile(r"[\d\s,;]+")
 
 
-def without_objects(picture: Image, words: str, seed: int) -> tuple[Image, Prepared]:
-    """``picture`` with what ``words`` name filled from around it: boxes, or the file of a mask of the picture's size.
+def without_objects(
+    picture: Image, words: str, seed: int, *, fill: str = "patches", threads: int | None = None
+) -> tuple[Image, Prepared, tuple[str, ...]]:
+    """``picture`` with what ``words`` name filled: boxes, or the file of a mask of the picture's size; and what makes that less sure.
 
-    Raises :class:`InputError` and :class:`UsageError` for what is no mask of it.
+    ``fill`` says by whom: ``patches`` of what is around, or the net of that name, run by ``threads`` threads. Raises :class:`InputError`
+    and :class:`UsageError` for what is no mask of the picture, :class:`EngineError` where there is no net or it fails.
     """
     start = time.perf_counter()
     mask = _mask(picture, words)
     samples = _own(picture.samples)
-    fill_in_place(samples, mask, seed)
+    doubts: tuple[str, ...] = ()
+    if fill == "patches":
+        fill_in_place(samples, mask, seed)
+    else:
+        doubts = fill_by_lama(samples, mask, open_model(locate(FILES[fill]), fill, threads=threads))
     made = dataclasses.replace(picture, samples=samples)
-    return made, _told("remove-object", picture.samples, samples, picture.channels, start, said=words)
+    said = words if fill == "patches" else f"{words}, by {fill}"
+    return made, _told("remove-object", picture.samples, samples, picture.channels, start, said=said), doubts
 
 
 def _mask(picture: Image, words: str) -> Mask:
@@ -72,20 +84,27 @@ def without_damage(picture: Image, damage: Damage, wanted: Mapping[str, str]) ->
     return (dataclasses.replace(picture, samples=samples, jpeg=None) if done else picture), told
 
 
-def without_background(picture: Image, *, backdrop: str | None, keep_shadow: bool) -> tuple[Image, Prepared, tuple[str, ...]]:
+def without_background(
+    picture: Image, *, backdrop: str | None, keep_shadow: bool, matte: str = "plain", threads: int | None = None
+) -> tuple[Image, Prepared, tuple[str, ...]]:
     """The subject of ``picture`` alone: with alpha, or before the picture in the file ``backdrop``; and what makes that less sure.
 
-    Raises :class:`InputError` where there is no telling the subject from what is behind it.
+    ``matte`` says by whom: ``plain``, or the net of that name, run by ``threads`` threads. Raises :class:`InputError` where there is no
+    telling the subject from what is behind it, :class:`EngineError` where there is no net or it fails.
     """
     start = time.perf_counter()
-    cut = cut_out(picture.samples, alpha=picture.alpha, keep_shadow=keep_shadow, name=picture.header.name)
+    if matte == "plain":
+        cut = cut_out(picture.samples, alpha=picture.alpha, keep_shadow=keep_shadow, name=picture.header.name)
+    else:
+        model = open_model(locate(FILES[matte]), matte, threads=threads)
+        cut = cut_out_by_net(picture.samples, matte, model, alpha=picture.alpha, source=picture.header.name)
     behind = decode(backdrop).samples if backdrop is not None else None
     samples = compose(np.ascontiguousarray(picture.samples[..., : picture.channels]), cut.alpha, behind, shadow=cut.shadow)
     channels = 1 if samples.shape[2] <= 2 else 3
     header = dataclasses.replace(picture.header, alpha=behind is None, channels=channels)
     made = dataclasses.replace(picture, samples=samples, header=header, jpeg=None)
     seen = picture.samples if channels == picture.channels else np.broadcast_to(picture.samples[..., :1], (*samples.shape[:2], 3))
-    said = f"{cut.confidence:.0%} sure" + (f", before {backdrop}" if backdrop is not None else "")
+    said = f"{cut.confidence:.0%} sure" + (f", by {matte}" if matte != "plain" else "") + (f", before {backdrop}" if backdrop else "")
     return made, _told("remove-background", seen, samples, channels, start, said=said), cut.reasons
 
 
