@@ -59,6 +59,7 @@ NOUNS = (
     "manifest",
     "jobs",
     "scratch",
+    "heap",
     "fidelity",
     "model_files",
     "onnx_model",

@@ -104,10 +104,29 @@ def saved(picture: np.ndarray, format: str, **more: object) -> bytes:
     return file.getvalue()
 
 
+def in_scans(planes: list[np.ndarray]) -> bytes:
+    """A baseline JPEG of three components of one size, each in a scan of its own.
+
+    Such a scan holds what the scan of a grey JPEG holds, so it is put together from three of them.
+    """
+    grey = [saved(plane, "JPEG", quality=90) for plane in planes]
+    frame, scans = grey[0].index(b"\xff\xc0"), [data.index(b"\xff\xda") for data in grey]
+    sizes = grey[0][frame + 4 : frame + 9]
+    three = b"\xff\xc0\0\x11" + sizes + b"\3" + b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    head = grey[0][:frame] + three + grey[0][frame + 13 : scans[0]]
+    parts = [b"\xff\xda\0\x08\1" + bytes([i + 1]) + data[at + 6 : -2] for i, (data, at) in enumerate(zip(grey, scans, strict=True))]
+    return head + b"".join(parts) + b"\xff\xd9"
+
+
+YCC = np.asarray(PIL.Image.fromarray(PICTURE).convert("YCbCr"))
+
+
 @pytest.mark.parametrize(
     ("source", "per_pixel"),
     [
         (saved(PICTURE, "JPEG"), 0),
+        (saved(PICTURE[..., 0], "JPEG"), 0),
+        (in_scans([YCC[..., band] for band in range(3)]), 1.15 * 6),
         (saved(PICTURE, "JPEG", progressive=True, subsampling=2), 1.15 * 3),
         (saved(PICTURE, "JPEG", progressive=True, subsampling=0), 1.15 * 6),
         (saved(PICTURE[..., 0], "JPEG", progressive=True), 1.15 * 2),
@@ -120,6 +139,15 @@ def saved(picture: np.ndarray, format: str, **more: object) -> bytes:
 def test_what_decoding_takes_at_once_is_in_the_header(source: bytes, per_pixel: float) -> None:
     header = decode.probe(source)
     assert header.at_once == pytest.approx(per_pixel * header.width * header.height, abs=1)
+
+
+def test_a_jpeg_in_scans_is_read_like_any_other() -> None:
+    """Else the figure above would be that of no picture at all."""
+    y, x = np.mgrid[:90, :130]
+    colours = np.stack((2 * y, x, 255 - x - y), -1).clip(0, 255).astype(np.uint8)
+    planes = np.asarray(PIL.Image.fromarray(colours).convert("YCbCr"))
+    read = decode.decode(in_scans([planes[..., band] for band in range(3)])).samples
+    assert np.abs(read.astype(int) - colours).mean() < 2
 
 
 def test_an_interlaced_png_is_held_whole(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from enlarger.errors import DiskFullError, OutputError
 from enlarger.image import Box, Samples
 from enlarger.scratch import scratch_folder
 
-IN_MEMORY = 32 * 10**6
-"""Bytes up to which samples stay in memory."""
+IN_MEMORY = 8 * 10**6
+"""Bytes up to which samples stay in memory: several canvases are there at a time, and files that are mapped cost little more time."""
 
 SOURCE_IN_MEMORY = 4 * 10**6
 """The same for decoded sources: a mapped file costs them next to nothing, and so memory is the same for all but the smallest."""

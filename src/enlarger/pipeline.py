@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from enlarger import heap
 from enlarger.asked import kind_of, output_path, settings_of, source_path, target_of
-from enlarger.canvas import IN_MEMORY
 from enlarger.engines import find, names
 from enlarger.engines.engine import EngineSpec, ModelSpec
 from enlarger.errors import OutputError, UsageError
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from enlarger.steps.decode import Source
 
 
+SMALL = 32 * 10**6
+"""Bytes of canvas up to which a job is done sooner than its tiles are safe on the disk."""
+
 KEEP_FROM = 0.5
 """Seconds of enlarging from which finished tiles are kept on disk: each one kept waits for the disk several times."""
 
@@ -61,6 +64,7 @@ class Enlarger:
     def __init__(self, options: Options | None = None, **changes: Any) -> None:
         self.options = Options.of(options, **changes)
         self.engines = Engines()
+        heap.steady()
 
     def plan(
         self,
@@ -177,6 +181,7 @@ class Enlarger:
         if job.work is not None:
             target = Path(job.planned.output.path or "")
             job.watch.step("encode")
+            heap.trim()
             # Looking for them takes a listing of the folder, and tells nothing new after a small job's start from scratch.
             if job.work.found or worth_keeping(job.planned):
                 clean_parts(target)
@@ -311,10 +316,10 @@ def tidy(output: Path, temp: Path | None = None) -> None:
 def worth_keeping(planned: Plan) -> bool:
     """Whether finished tiles are kept for a later call: not of a job that takes less time than keeping them would.
 
-    That is one of less than :data:`KEEP_FROM` seconds whose canvases fit into memory, at up to 8 bytes a pixel.
+    That is one of less than :data:`KEEP_FROM` seconds whose canvases take up to :data:`SMALL` bytes, at up to 8 a pixel.
     """
     pixels = [max(s.width * s.height * s.scale**2, s.out_width * s.out_height) for s in planned.stages]
-    return sum(stage.seconds for stage in planned.stages) >= KEEP_FROM or 8 * max(pixels, default=0) > IN_MEMORY
+    return sum(stage.seconds for stage in planned.stages) >= KEEP_FROM or 8 * max(pixels, default=0) > SMALL
 
 
 def not_enlarged(planned: Plan) -> Notice:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from enlarger import heap
 from enlarger.canvas import Canvas
 from enlarger.errors import DoubtError
 from enlarger.fidelity import Fidelity
@@ -71,6 +72,7 @@ class Proof:
         return self._options.verify != "off"
 
     def begin(self) -> None:
+        heap.trim()
         out = self._planned.output
         mode: Literal["quick", "full"] = "full" if self._options.verify == "full" else "quick"
         asked = self._planned.stages[0].native.get("denoise", 0) if self._planned.stages else 0

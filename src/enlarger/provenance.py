@@ -129,10 +129,10 @@ def libraries() -> dict[str, str]:
 @cache
 def machine() -> dict[str, str]:
     """What of this machine can change bytes: processor and system, no names."""
-    model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text(errors="replace").splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    lines = info.read_text(errors="replace").splitlines() if info.exists() else []
+    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    # Asking elsewhere starts a process on Linux.
+    model = model or platform.processor() or platform.machine()
     simd = max((f for f in plan.cpu_flags() if f.startswith(("avx", "neon", "asimd"))), default="")
     return {"system": platform.system(), "architecture": platform.machine(), "processor": model, "simd": simd}

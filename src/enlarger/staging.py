@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from enlarger import heap
 from enlarger.asked import settings_of
 from enlarger.canvas import Canvas
 from enlarger.engines import find
@@ -88,9 +89,11 @@ def run_stages(engines: Engines, job: Job, work: Work | None, until: int | None 
     samples, total = job.picture.samples if job.begun is None else job.begun, Tally()
     for number in range(job.first, len(stages) if until is None else until):
         watch.stage(number)
+        heap.trim()
         stage, last = stages[number], number + 1 == len(stages)
         start = time.perf_counter()
         samples, tally = _enlarged(engines, job, number, samples, work)
+        heap.trim()
         watch.add("enlarge", time.perf_counter() - start)
         watch.add("engine", tally.engine_seconds)
         total.add(tally)
@@ -103,6 +106,7 @@ def run_stages(engines: Engines, job: Job, work: Work | None, until: int | None 
             exact = fitted(samples, stage.out_width, stage.out_height)
             bits = min(job.picture.header.bits, 16) if last else 16
             samples = deliver(exact, job.picture, wished, job.damage, bits).samples()
+            heap.trim()
             watch.add("lock", time.perf_counter() - start)
         if not last and job.options.verify != "off":
             samples = _checked(job, number, samples)

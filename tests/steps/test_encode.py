@@ -258,6 +258,15 @@ def test_metadata_survives_in_every_pair(source: str, output: str) -> None:
     assert decode(data).metadata.dpi == (300, 300)
 
 
+@pytest.mark.parametrize(("width", "rows"), [(100, 128), (8_000, 32), (40_000, 16)])
+def test_strips_of_a_wide_tiff_are_few_rows_high(width: int, rows: int) -> None:
+    """Whoever reads it has whole strips in memory."""
+    samples = np.full((150, width, 3), 90, np.uint8)
+    data, _ = to_bytes(samples, target("tiff", samples), decode(samples))
+    assert PIL.Image.open(io.BytesIO(data)).tag_v2[278] == rows
+    assert np.array_equal(decode(data).samples, samples)
+
+
 @pytest.mark.parametrize("orientation", range(2, 9))
 @pytest.mark.parametrize("output", pictures.FORMATS)
 def test_nobody_turns_the_result_again(output: str, orientation: int) -> None:

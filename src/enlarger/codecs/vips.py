@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from enlarger.codecs import narrow
 from enlarger.codecs.limits import check_size, no_memory
 from enlarger.errors import DamagedImageError, EnlargerError, InputError
 from enlarger.files import metadata as md
@@ -21,7 +22,11 @@ from enlarger.image import Header, Samples
 
 # libvips drops its warnings if this is set when it starts; whatever matters comes as an error too.
 STARTS_HERE = "pyvips" not in sys.modules
+MOST_THREADS = 8
 os.environ.setdefault("VIPS_WARNING", "0")
+# Each thread has lines of its own in memory, and no picture here is faster with more of them.
+if (os.cpu_count() or 1) > MOST_THREADS:
+    os.environ.setdefault("VIPS_CONCURRENCY", str(MOST_THREADS))
 import pyvips  # noqa: E402 (after the variable that it reads)
 
 __all__ = [
@@ -54,6 +59,7 @@ NO_MEMORY = re.compile("out of memory|insufficient memory|memory allocation erro
 
 pyvips.block_untrusted_set(True)
 pyvips.cache_set_max(0)
+narrow.narrowed()
 # pyvips would call Python for each warning: a hostile file brings millions, and of those that are no UTF-8 it makes
 # tracebacks on stderr. Where pyvips was there before us, libvips started without our word, and its handler stays.
 logging.getLogger("pyvips").setLevel(logging.ERROR)

@@ -15,7 +15,7 @@ PHOTOSHOP_MARK = b"Photoshop 3.0\0"
 
 
 def jpeg_segments(reader: Reader) -> Iterator[tuple[int, int, int]]:
-    """Marker, offset and length of the payload of each segment before the first scan."""
+    """Marker, offset and length of the payload of each segment up to the header of the first scan."""
     at = 2
     for _ in range(MAX_STEPS):
         head = reader.read(at, 4)
@@ -24,12 +24,14 @@ def jpeg_segments(reader: Reader) -> Iterator[tuple[int, int, int]]:
         if head[1] == 0xFF:
             at += 1
             continue
-        if head[1] in (0xDA, 0xD9):
+        if head[1] == 0xD9:
             return
         length = int.from_bytes(head[2:4], "big")
         if length < 2:
             return
         yield head[1], at + 4, length - 2
+        if head[1] == 0xDA:
+            return
         at += 2 + length
 
 
@@ -44,6 +46,7 @@ def scan_jpeg(reader: Reader, found: Carried) -> None:
     total = 0
     tables: dict[int, tuple[int, ...]] = {}
     components: list[tuple[int, int, int]] = []
+    coefficients = 0
     for marker, at, length in jpeg_segments(reader):
         if marker == 0xDB:
             tables.update(_tables(reader.read(at, length)))
@@ -54,11 +57,15 @@ def scan_jpeg(reader: Reader, found: Carried) -> None:
             found.size = int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")
             body = reader.read(at + 6, 3 * min(reader.read(at + 5, 1)[0], 4))
             components = [(body[i + 1] >> 4, body[i + 1] & 15, body[i + 2]) for i in range(0, len(body) - 2, 3)]
+            coefficients = _coefficients(found.size, reader.read(at + 5, min(length - 5, 13)))
             if marker % 4 == 2:
-                found.at_once = _coefficients(found.size, reader.read(at + 5, min(length - 5, 13)))
+                found.at_once = coefficients
             if marker < 0xC4:
                 # Huffman codes take a bit at least: one of each 8 x 8 block in the scan that begins it.
                 found.least = found.size[0] * found.size[1] // 64 // 8
+        if marker == 0xDA and reader.read(at, 1) < bytes([len(components)]):
+            # The components come one after the other (T.81 A.2.2): no row is complete before the last of them begins.
+            found.at_once = coefficients
         if marker not in (0xE0, 0xE1, 0xE2, 0xED):
             continue
         mark = reader.read(at, min(length, 64))
@@ -92,7 +99,7 @@ def scan_jpeg(reader: Reader, found: Carried) -> None:
 
 
 def _coefficients(size: tuple[int, int], components: bytes) -> int:
-    """Bytes of what a progressive JPEG fills in pass by pass: 2 for each coefficient of each component."""
+    """Bytes of what a JPEG of several scans fills in pass by pass: 2 for each coefficient of each component."""
     factors = [(byte >> 4, byte & 15) for byte in components[2 : 1 + 3 * components[0] : 3]] if components else []
     most = max((h for h, _ in factors), default=0) * max((v for _, v in factors), default=0)
     return 2 * size[0] * size[1] * sum(h * v for h, v in factors) // most if most else 6 * size[0] * size[1]

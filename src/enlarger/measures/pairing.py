@@ -31,6 +31,10 @@ MARGIN = 3
 """Source pixels around a piece that its plain enlargement is made of."""
 
 STRIP_SAMPLES = 400_000
+"""Samples that are waited for before they are reduced."""
+
+MOST_SAMPLES, LEAST_ROWS = 1_600_000, 4
+"""Samples that are reduced at once, and the fewest rows: libvips holds several times as many floats meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,11 @@ class Pairing:
         self._waiting.append(rows)
         self.rows_seen += len(rows)
         if sum(part.size for part in self._waiting) >= STRIP_SAMPLES or self.rows_seen == self.height:
-            self._reduce(np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0])
+            rows = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
             self._waiting.clear()
+            few = max(LEAST_ROWS, MOST_SAMPLES * len(rows) // rows.size)
+            for y in range(0, len(rows), few):
+                self._reduce(rows[y : y + few])
             yield from self._complete()
 
     @property

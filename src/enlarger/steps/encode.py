@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 BIG_TIFF = 2 * 10**9
 """Bytes of pixels from which a TIFF is written as BigTIFF (a classic one ends at 4 GB, whatever the compression makes)."""
 
+STRIP_BYTES = 2**20
+"""Bytes of the strips of a TIFF, about, of 16 to 128 rows: whoever reads one has several of them in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -317,9 +320,9 @@ def save_pixels(picture: Any, to: Any, target: Target, format: Format, kept: Met
         raw = picture.width * picture.height * picture.bands * target.bits // 8
         predictor = "float" if target.bits == 32 else "horizontal"
         level = 9 if target.packed else 3
-        picture.tiffsave_target(
-            to, compression="deflate", level=level, predictor=predictor, bigtiff=raw > BIG_TIFF, resunit="inch", keep=keep
-        )
+        deflate = {"compression": "deflate", "level": level, "predictor": predictor}
+        strip = min(128, max(16, STRIP_BYTES * picture.height // raw // 16 * 16))
+        picture.tiffsave_target(to, **deflate, tile_height=strip, bigtiff=raw > BIG_TIFF, resunit="inch", keep=keep)
     else:
         subsample = "off" if quality >= 90 else "on"
         # Asked to keep EXIF where there is none, libvips makes some up.
