@@ -3,9 +3,9 @@
     python benchmarks/repairs_clean.py [--pictures FOLDER] [--write] [--sheets FOLDER] [--output FILE] [--note TEXT ...]
 
 Crops of 256 x 256 from the middle of scikit-image's pictures (and of ``*_HR.png`` in ``--pictures``) get white noise, go through JPEG
-(4:2:0), or are blurred by a Gaussian. PSNR over all colours against the crop, before and after: at half the right strength, at the right
-one, and at one and a half times that (blur: at 50, at 100, and at 100 with the blur found by itself). ``--write`` puts the table into
-docs/clean.md; ``--sheets`` writes crop, harm and repair side by side.
+(4:2:0), or are blurred by a Gaussian or along a line. PSNR over all colours against the crop, before and after: at half the right
+strength, at the right one, and at one and a half times that (blur: at 50, at 100, and at 100 with the blur found by itself). ``--write``
+puts the table into docs/clean.md; ``--sheets`` writes crop, harm and repair side by side.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from enlarger.repairs.deblock import auto, deblocked
 from enlarger.repairs.deblur import deblurred
 from enlarger.repairs.deblur import measured as measured_blur
 from enlarger.repairs.denoise import denoised
+from enlarger.repairs.motion import Motion
 from enlarger.steps.triage import damage
 
 Samples = NDArray[Any]
@@ -101,7 +102,25 @@ def blur(clean: Samples, sigma: float) -> tuple[Samples, dict[str, Repair]]:
     }
 
 
-HARMS = {"noise": (noise, (5, 10, 20)), "JPEG": (jpeg, (20, 40, 70)), "blur": (blur, (0.7, 1.2, 2.0))}
+ANGLE = 30
+
+
+def motion(clean: Samples, length: float) -> tuple[Samples, dict[str, Repair]]:
+    """Along a line, as the mean of many small shifts."""
+    steps = 8 * round(length)
+    total = np.zeros(clean.shape)
+    for shift in length * ((np.arange(steps) + 0.5) / steps - 0.5):
+        way = (-shift * np.sin(np.deg2rad(ANGLE)), shift * np.cos(np.deg2rad(ANGLE)), 0)
+        total += ndimage.shift(clean.astype(np.float64), way, order=1, mode="nearest")
+    line = Motion(length, ANGLE)
+    return stored(total / steps), {
+        "half": lambda s: deblurred(s, s.shape[2], 50, line),
+        "right": lambda s: deblurred(s, s.shape[2], 100, line),
+        "blind": lambda s: deblurred(s, s.shape[2], 100),
+    }
+
+
+HARMS = {"noise": (noise, (5, 10, 20)), "JPEG": (jpeg, (20, 40, 70)), "blur": (blur, (0.7, 1.2, 2.0)), "motion": (motion, (4, 8, 14))}
 
 
 COMBINED = (

@@ -100,11 +100,12 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.repairs.denoise", ("NOUNS", "PIXELS", "enlarger.repairs.parts", "enlarger.repairs.shrinkage")),
     ("enlarger.repairs.deblock", ("NOUNS", "PIXELS", "LOOKS", "enlarger.repairs.parts", "enlarger.repairs.shrinkage")),
     ("enlarger.repairs.quiet", ("NOUNS", "LOOKS", "enlarger.repairs.denoise", "enlarger.repairs.shrinkage")),
+    ("enlarger.repairs.motion", ("NOUNS", "LOOKS")),
     (
         "enlarger.repairs.deblur",
-        ("NOUNS", "PIXELS", "LOOKS", *(f"enlarger.repairs.{part}" for part in ("deblock", "denoise", "parts", "quiet", "shrinkage"))),
+        ("NOUNS", "PIXELS", "LOOKS", *(f"enlarger.repairs.{part}" for part in ("deblock", "denoise", "motion", "parts", "quiet", "shrinkage"))),
     ),
-    ("enlarger.repairs.clean", ("NOUNS", *(f"enlarger.repairs.{part}" for part in ("denoise", "deblock", "deblur", "quiet")))),
+    ("enlarger.repairs.clean", ("NOUNS", *(f"enlarger.repairs.{part}" for part in ("denoise", "deblock", "deblur", "motion", "quiet")))),
     *((module, ("NOUNS", "PIXELS", "CODECS", "REPAIRS")) for module in GROUPS["REPAIRS"]),
     # Whoever judges shares nothing with those who made what is judged, or one would vouch for itself.
     *((module, ("NOUNS", "CODECS", "MEASURES")) for module in (*GROUPS["MEASURES"], "enlarger.steps.verify")),

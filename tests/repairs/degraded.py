@@ -39,6 +39,16 @@ def blurred(samples: Samples, sigma: float) -> Samples:
     return np.clip(np.rint(soft), 0, 255).astype(np.uint8)
 
 
+def moved(samples: Samples, length: float, angle: float) -> Samples:
+    """Along a line of ``length`` pixels, ``angle`` degrees counter-clockwise, by many small shifts (bilinear between pixels)."""
+    shifts = (np.arange(8 * round(length)) + 0.5) / (8 * round(length)) - 0.5
+    total = np.zeros(samples.shape)
+    for shift in shifts * length:
+        way = (-shift * np.sin(np.deg2rad(angle)), shift * np.cos(np.deg2rad(angle)), 0)
+        total += ndimage.shift(samples.astype(np.float64), way, order=1, mode="nearest")
+    return np.clip(np.rint(total / len(shifts)), 0, 255).astype(np.uint8)
+
+
 def jpeg(samples: Samples, quality: int, subsampling: int = 2) -> tuple[Samples, Quantisation]:
     """What Pillow reads back (``subsampling`` 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0), and the tables of the file."""
     grey = samples.shape[2] == 1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 from skimage import data
 from tests.repairs.degraded import jpeg, noisy
 
-from enlarger.repairs.quiet import looked, spectra
+from enlarger.repairs.quiet import dithered, looked, spectra, trust
 
 
 @pytest.mark.parametrize("sigma", [2.0, 5.0, 10.0])
@@ -35,3 +36,34 @@ def test_too_little_to_see_is_no_noise(shape: tuple[int, int, int]) -> None:
     channels = 1 if shape[2] == 1 else 3
     white = np.full(shape, 255, np.uint8)
     assert all((spectrum == 0).all() for spectrum in spectra(looked(white, channels)))
+
+
+@pytest.mark.parametrize("sigma", [3.0, 6.0, 12.0])
+def test_noise_is_believed(sigma: float) -> None:
+    for picture in (data.rocket()[:256, :256], data.coffee()[:256, :256], data.camera()[:256, :256, None]):
+        assert trust(looked(noisy(picture, sigma), picture.shape[2]), sigma) == 1.0
+
+
+def test_dither_is_no_noise() -> None:
+    picture = np.ascontiguousarray(data.coffee()[:256, :256])
+    few = np.asarray(Pillow.fromarray(picture).quantize(200, dither=Pillow.Dither.FLOYDSTEINBERG).convert("RGB"))
+    seen = looked(few, 3)
+    assert dithered(seen)
+    assert trust(seen, 4.0) == 0.0
+    assert not dithered(looked(picture, 3))
+    assert not dithered(looked(noisy(few, 2), 3))
+
+
+def test_a_grey_picture_is_not_dithered_for_having_no_more_than_256_levels() -> None:
+    grey = noisy(data.camera()[:256, :256, None], 4)
+    assert not dithered(looked(grey, 1))
+    assert not dithered(looked(grey.repeat(3, 2), 3))
+
+
+def test_a_mesh_is_no_noise() -> None:
+    """Every other pixel a little lighter, as prints and scanners leave it."""
+    picture = noisy(data.rocket()[:256, :256], 2)
+    y, x = np.indices(picture.shape[:2])
+    mesh = np.where((x + y) % 2, 4, -4) * np.random.default_rng(0).uniform(0.3, 1.7, picture.shape[:2])
+    meshed = np.clip(picture + mesh.round()[..., None], 0, 255).astype(np.uint8)
+    assert trust(looked(meshed, 3), 4.0) == 0.0

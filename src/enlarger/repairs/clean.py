@@ -11,9 +11,10 @@ import numpy as np
 from enlarger.image import Quantisation, Samples
 from enlarger.repairs.deblock import auto as deblock_auto
 from enlarger.repairs.deblock import deblocked, tables
+from enlarger.repairs.deblur import Blur, deblurred, measured, width
 from enlarger.repairs.deblur import auto as deblur_auto
-from enlarger.repairs.deblur import deblurred, measured, width
 from enlarger.repairs.denoise import SIGMA, denoised, shares
+from enlarger.repairs.motion import Motion
 from enlarger.repairs.quiet import looked, trust
 
 LEFT = 0.6
@@ -25,12 +26,13 @@ ROWS = 256
 @dataclass(frozen=True, slots=True)
 class Done:
     """A repair that was made: its ``name`` and ``strength`` (1 to 100), ``seconds`` it took, and the root mean square of what it changed
-    in the colours, white being 1 (0: nothing needed changing)."""
+    in the colours, white being 1 (0: nothing needed changing); ``said`` is what was found."""
 
     name: str
     strength: int
     seconds: float
     changed_rms: float
+    said: str = ""
 
 
 def found(
@@ -39,7 +41,7 @@ def found(
     *,
     noise: tuple[float, ...],
     quantisation: Quantisation | None = None,
-    blur: float | None = None,
+    blur: Blur | None = None,
 ) -> dict[str, int]:
     """The strengths, 0 to 100, of ``deblock``, ``denoise`` and ``deblur`` when they are left to be found; arguments as for :func:`cleaned`.
 
@@ -59,23 +61,23 @@ def cleaned(
     deblur: int = 0,
     noise: tuple[float, ...] | None = None,
     quantisation: Quantisation | None = None,
-    blur: float | None = None,
+    blur: Blur | None = None,
 ) -> tuple[Samples, list[Done]]:
     """``samples`` ``(h, w, bands) uint8`` or ``uint16``, the first ``channels`` colour, deblocked, denoised and deblurred; same type.
 
     Strengths go from 0 (not at all, and not among what was done) to 100. ``noise`` is its deviation per channel, white being 1;
-    ``quantisation`` is that of a JPEG source; ``blur`` is what triage measured, in pixels (a sharp picture has 0.4 to 0.6), looked for
-    where it is ``None``.
+    ``quantisation`` is that of a JPEG source; ``blur`` is what triage measured, in pixels (a sharp picture has 0.4 to 0.6), or a motion,
+    looked for where it is ``None``.
     """
     known = np.resize(np.asarray(noise or (0.0,), np.float64), channels)
     done: list[Done] = []
 
-    def repaired(name: str, strength: int, before: Samples, repair: Callable[[Samples], Samples]) -> Samples:
+    def repaired(name: str, strength: int, before: Samples, repair: Callable[[Samples], Samples], said: str = "") -> Samples:
         if strength <= 0:
             return before
         start = time.perf_counter()
         after = repair(before)
-        done.append(Done(name, strength, round(time.perf_counter() - start, 3), _changed(before, after, channels)))
+        done.append(Done(name, strength, round(time.perf_counter() - start, 3), _changed(before, after, channels), said))
         return after
 
     if deblur > 0 and blur is None:
@@ -86,7 +88,8 @@ def cleaned(
     taken = SIGMA / 255 * denoise / 100 * shares(channels, noise)
     left = tuple(np.maximum(known - taken, LEFT * known))
     was = quantisation or (tables(max(1.0, 100 - 0.75 * deblock)) if deblock > 0 else None)
-    samples = repaired("deblur", deblur, samples, lambda now: deblurred(now, channels, deblur, width(blur), left, was))
+    said = str(blur) if isinstance(blur, Motion) else ""
+    samples = repaired("deblur", deblur, samples, lambda now: deblurred(now, channels, deblur, width(blur), left, was), said)
     return samples, done
 
 

@@ -21,6 +21,13 @@ HIDDEN = (1.5, 2.5)
 """What is white in quiet places over a measured noise: from the first on there is more texture than noise everywhere, from the second
 on that noise says nothing."""
 
+FEW = 256
+"""Colours of a coloured picture, of all that is looked at, up to which its roughness is dither."""
+
+RISING = (1.2, 1.4)
+"""What is at the finest frequencies over what is at middle ones: white noise has as much, optics and film less. From the second on
+it is the mesh of a print or of a scanner."""
+
 _FREQUENCY = np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel()
 SLOW = (_FREQUENCY == 1) | (_FREQUENCY == 2)
 """Coefficients that say whether a block is quiet. The others are not looked at for that, or those would be chosen where noise is weak."""
@@ -53,10 +60,37 @@ def spectra(seen: Sample) -> list[Spectrum]:
 
 
 def trust(seen: Sample, noise: float) -> float:
-    """0 to 1: whether ``noise`` (of 255) in the brightest plane is noise, and not the finest of a texture that is everywhere."""
-    shown = spectra(seen)[0].ravel()
-    white = min(float(np.sqrt(np.mean(shown[number == _FREQUENCY] ** 2))) for number in range(3, 2 * SIDE - 2))
-    return float(np.clip((HIDDEN[1] - white / max(noise, 1e-6)) / (HIDDEN[1] - HIDDEN[0]), 0, 1)) if white > 0 else 1.0
+    """0 to 1: whether ``noise`` (of 255) in the brightest plane is noise, and not dither, a mesh, or the finest of a texture that is
+    everywhere.
+    """
+    if dithered(seen):
+        return 0.0
+    shown = [plane.ravel() for plane in spectra(seen)]
+    white = min(float(np.sqrt(np.mean(shown[0][number == _FREQUENCY] ** 2))) for number in range(3, 2 * SIDE - 2))
+    if white <= 0:
+        return 1.0
+    known = np.clip((HIDDEN[1] - white / max(noise, 1e-6)) / (HIDDEN[1] - HIDDEN[0]), 0, 1)
+    finest, middle = (
+        np.sqrt(np.mean([plane[(_FREQUENCY >= low) & (_FREQUENCY <= high)] ** 2 for plane in shown])) for low, high in ((12, 14), (7, 9))
+    )
+    return float(known * np.clip((RISING[1] - finest / middle) / (RISING[1] - RISING[0]), 0, 1)) if middle > 0 else float(known)
+
+
+def dithered(seen: Sample) -> bool:
+    """Whether a coloured picture has no more colours than a palette holds."""
+    if seen.grey:
+        return False
+    found = np.zeros(0, np.uint32)
+    for crop in seen.crops:
+        red, green, blue = (crop.pixels[..., band].ravel().astype(np.uint32) for band in range(3))
+        colours = red << 16 | green << 8 | blue
+        # A few pixels tell in most pictures.
+        for part in (colours[:: max(1, colours.size // 4096)], colours):
+            found = np.union1d(found, part)
+            if found.size > FEW:
+                return False
+    # What is grey in three bands has no more levels than that anyway.
+    return bool(((found >> 16 != found & 255) | (found >> 8 & 255 != found & 255)).any())
 
 
 def _blocks(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -79,7 +79,7 @@ def without_damage(picture: Image, damage: Damage, wanted: Mapping[str, str]) ->
     needed = needs(picture, damage) if "auto" in strengths.values() else {}
     number = {name: needed[name] if value == "auto" else int(value) for name, value in strengths.items()}
     samples, done = cleaned(picture.samples, picture.channels, **number, noise=damage.noise, quantisation=damage.jpeg)
-    told = [Prepared(name=d.name, strength=d.strength, changed=round(255 * d.changed_rms, 3), seconds=d.seconds) for d in done]
+    told = [Prepared(name=d.name, strength=d.strength, changed=round(255 * d.changed_rms, 3), seconds=d.seconds, said=d.said) for d in done]
     # Whatever was repaired is not rounded as the file said any more.
     return (dataclasses.replace(picture, samples=samples, jpeg=None) if done else picture), told
 
