@@ -32,10 +32,7 @@ class Recipe:
     warmup: int = 200
     loss: str = "l1"
     decay_loss: str = "l1"
-    loss_weight: float = 1.0
-    reduced: float = 0.0
-    texture: float = 0.0
-    adversary: float = 0.0
+    heighten: float = 0.0
     ema: float = 0.999
     lock: int = 0
     seed: int = 1

@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 
 from training import evaluate, weights
-from training.adversary import SHIFT, Adversary
 from training.config import Recipe
 from training.degrade import pairs
-from training.losses import LOSSES, locked, reduced, texture
+from training.losses import LOSSES, heightened, locked
 from training.nets import Compact
 from training.photos import Pictures
 
@@ -57,8 +56,7 @@ class Run:
         self.net = weights.start(recipe).train().to(self.device)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=recipe.rate, weight_decay=1e-4, fused=True)
-        self.adversary = Adversary(recipe.scale, recipe.rate, self.device) if recipe.adversary else None
-        self.parts: dict[str, float] = {}
+        self.faithful = copy.deepcopy(self.net).eval().requires_grad_(False) if recipe.heighten else None
         self.step = 0
         self.seconds = 0.0
         self.decay_from = max(recipe.steps - recipe.decay, 0)
@@ -82,7 +80,6 @@ class Run:
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "adversary": self.adversary.state() if self.adversary else None,
             "step": self.step,
             "seconds": self.seconds,
             "decay_from": self.decay_from,
@@ -99,8 +96,6 @@ class Run:
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        if self.adversary and state.get("adversary"):
-            self.adversary.load(state["adversary"])
         self.step, self.seconds = state["step"], state["seconds"]
         if self.step > state["decay_from"]:
             self.decay_from, self.decay = state["decay_from"], state["decay"]
@@ -127,36 +122,19 @@ class Run:
             y: Tensor = self.net(x)
         y = y.float()
         source = x[:, :3]
+        if self.faithful is not None:
+            with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16):
+                known = self.faithful(x)
+            truth = heightened(known.float(), truth, recipe.heighten)
         if recipe.lock:
             y = locked(y, source, recipe.lock)
-        loss = self.loss(y, truth, source)
+        loss = LOSSES[recipe.decay_loss if self.step >= self.decay_from else recipe.loss](y, truth)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        if self.adversary:
-            self.parts["critic"] = self.adversary.learn(y, truth, source, 0.5 * self.rate(), self.shift())
         self._follow()
         self.step += 1
         return loss.item()
-
-    def loss(self, y: Tensor, truth: Tensor, source: Tensor) -> Tensor:
-        """All that the recipe asks for, weighted; `parts` keeps the figures. The adversary comes in over 5 x `warmup` steps."""
-        recipe, wanted = self.recipe, LOSSES[self.recipe.decay_loss if self.step >= self.decay_from else self.recipe.loss]
-        parts = [("pixels", recipe.loss_weight, wanted(y, truth))]
-        if recipe.reduced:
-            parts.append(("reduced", recipe.reduced, reduced(y, source)))
-        if recipe.texture:
-            parts.append(("texture", recipe.texture, texture(y, truth)))
-        if self.adversary:
-            share = min(1.0, self.step / (5 * recipe.warmup))
-            parts.append(("adversary", recipe.adversary * share, self.adversary.loss(y, truth, source, self.shift())))
-        self.parts = {name: value.item() for name, _, value in parts} if len(parts) > 1 else {}
-        return torch.stack([weight * value for _, weight, value in parts]).sum()
-
-    def shift(self) -> tuple[int, int]:
-        """Where the critic's pictures begin in this step."""
-        top, left = np.random.default_rng([self.recipe.seed, self.step, 1]).integers(0, SHIFT, 2)
-        return int(top), int(left)
 
     def _follow(self) -> None:
         """The average takes a step toward the weights; a short memory at first, so that it does not remember the start."""
@@ -202,11 +180,7 @@ def train(run: Run, cache: Pictures, *, minutes: float | None = None, measure: b
         now = time.monotonic()
         run.seconds += min(now - begun, 10.0)
         if run.step % 100 == 0:
-            run.note(
-                loss=round(float(np.mean(losses)), 5),
-                rate=round(run.rate(), 7),
-                **{name: round(value, 4) for name, value in run.parts.items()},
-            )
+            run.note(loss=round(float(np.mean(losses)), 5), rate=round(run.rate(), 7))
             losses.clear()
         if measure and run.step % SET5_EVERY == 0:
             run.note(**scores(run.average, "set5"))

@@ -1,4 +1,4 @@
-"""What makes a net crisp: texture, reduction, the critic; and both new kinds of training by the one command, in miniature."""
+"""What makes a net crisp: answers as strong as the truth; and two kinds of training by the one command, in miniature."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from scipy.ndimage import gaussian_filter
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 pytest.importorskip("safetensors", reason="the extra `train` is not installed")
 
-from training.adversary import SHIFT, Adversary, Critic  # noqa: E402
 from training.config import Recipe  # noqa: E402
 from training.train import Run, train  # noqa: E402
 
 from training import __main__, drawings, losses, photos, resize, weights  # noqa: E402
 
 TINY = Recipe(name="tiny", title="", scale=4, start="nothing", steps=6, decay=2, channels=8, blocks=1, crop=16, batch=2, warmup=1)
-CRISP = replace(TINY, loss="l1+edges", decay_loss="l1+edges", loss_weight=0.5, reduced=1.0, texture=0.01, adversary=0.01)
+CRISP = replace(TINY, loss="l1+edges", decay_loss="l1+edges", heighten=2.2)
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +35,14 @@ def _as_before() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def grain(seed: int, side: int = 96, count: int = 1) -> torch.Tensor:
-    """Grey noise around the middle, (count, 3, side, side) in [0, 1]."""
-    noise = np.random.default_rng(seed).normal(0.5, 0.08, (count, 1, side, side)).repeat(3, axis=1)
+def grain(seed: int, side: int = 96, strength: float = 0.08) -> torch.Tensor:
+    """Grey noise around the middle, (1, 3, side, side) in [0, 1]."""
+    noise = np.random.default_rng(seed).normal(0.5, strength, (1, 1, side, side)).repeat(3, axis=1)
     return torch.from_numpy(noise.astype(np.float32)).clamp(0, 1)
+
+
+def softened(y: torch.Tensor, deviation: float = 1.0) -> torch.Tensor:
+    return torch.from_numpy(gaussian_filter(y.numpy(), (0, 0, deviation, deviation)))
 
 
 @pytest.fixture
@@ -53,97 +56,69 @@ def pictures(tmp_path: Path) -> photos.Pictures:
     return photos.Pictures(tmp_path, "made", "1", lambda: ((picture, 1.0) for picture in made))
 
 
-def test_texture_asks_for_grain_and_not_for_its_place() -> None:
-    truth, other = grain(0), grain(1)
-    smooth = torch.from_numpy(gaussian_filter(truth.numpy(), (0, 0, 2, 2)))
-    assert losses.texture(truth, truth) == 0
-    assert losses.texture(other, truth) < 0.15 * losses.texture(smooth, truth)
-    assert losses.l1(other, truth) > losses.l1(smooth, truth)  # which is why L1 alone smooths
+def test_what_is_as_strong_as_the_truth_stays() -> None:
+    assert torch.allclose(losses.heightened(grain(0), grain(0), 2.2), grain(0), atol=1e-6)
+    assert torch.allclose(losses.heightened(grain(0), softened(grain(0)), 2.2), grain(0), atol=1e-6)  # never weaker
 
 
-def test_texture_is_the_ratio_of_energies() -> None:
-    strong = 0.5 + 2 * (grain(0) - 0.5)
-    assert float(losses.texture(strong, grain(0))) == pytest.approx(np.log(4), rel=0.03)
+def test_what_was_smoothed_gets_its_strength_back_and_no_more() -> None:
+    truth, faithful = grain(0), softened(grain(0), 0.7)
+    strength = [float((y - y.mean()).std()) for y in (faithful, losses.heightened(faithful, truth, 2.2), truth)]
+    assert strength[0] < 0.75 * strength[2]
+    assert 1.15 * strength[0] < strength[1] < strength[2]
+    slight = losses.heightened(faithful, truth, 1.1)
+    assert float((slight - faithful).abs().max()) < 0.25 * float((losses.heightened(faithful, truth, 2.2) - faithful).abs().max())
 
 
-def test_reduced_sees_what_is_seen_and_nothing_above() -> None:
-    y = torch.rand(2, 3, 64, 64)
-    down = torch.from_numpy(resize.matrix(64, 16))
-    x = down @ y @ down.T
-    assert float(losses.reduced(y, x)) == pytest.approx(0, abs=1e-6)
-    assert float(losses.reduced(y + 0.1, x)) == pytest.approx(0.1, rel=1e-4)
-    checks = torch.from_numpy(np.indices((64, 64)).sum(axis=0) % 2).float() - 0.5
-    assert float(losses.reduced(y + 0.2 * checks, x)) < 0.002
+def test_nothing_is_invented_and_tones_stay() -> None:
+    flat = torch.full((1, 3, 96, 96), 0.4)
+    assert torch.allclose(losses.heightened(flat, grain(0), 2.2), flat, atol=1e-5)
+    faithful = softened(grain(0), 0.7)
+    assert float((losses.heightened(faithful, grain(0), 2.2) - faithful).mean()) == pytest.approx(0, abs=2e-3)
 
 
-def test_the_critic_learns_to_tell_grain_from_none_and_only_when_told_to() -> None:
-    torch.manual_seed(0)
-    adversary = Adversary(4, 2e-3, torch.device("cpu"))
-    source = torch.full((4, 3, 24, 24), 0.5)
-    flat = torch.full((4, 3, 96, 96), 0.5, requires_grad=True)
-    found = [adversary.learn(flat, grain(i, count=4), source, 2e-3) for i in range(60)]
-    assert found[0] == pytest.approx(np.log(2), abs=0.1)
-    assert np.mean(found[-10:]) < 0.55
-    assert flat.grad is None
-    adversary.loss(flat, grain(99, count=4), source).backward()
-    assert flat.grad is not None
-    assert flat.grad.abs().max() > 0
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in adversary.critic.parameters())
-    assert adversary.loss(grain(7, count=4), grain(8, count=4), source) < adversary.loss(flat, grain(8, count=4), source)
+def test_an_edge_gets_steeper_without_ringing() -> None:
+    truth = torch.zeros(1, 3, 64, 64)
+    truth[..., 32:] = 0.8
+    faithful = softened(truth, 1.5)
+    crisp = losses.heightened(faithful, truth, 2.2)
+    assert float(crisp.diff(dim=-1).abs().max()) > 1.25 * float(faithful.diff(dim=-1).abs().max())
+    assert float(crisp.min()) >= 0
+    assert float(crisp.max()) <= 0.8 + 1e-6
 
 
-def test_no_phase_of_the_pixel_shuffle_weighs_more_to_the_critic() -> None:
-    torch.manual_seed(0)
-    adversary = Adversary(4, 1e-3, torch.device("cpu"))
-    y, total = grain(0), torch.zeros(96, 96)
-    for top in range(SHIFT):
-        for left in range(SHIFT):
-            given = y.clone().requires_grad_()
-            adversary.loss(given, grain(1), torch.full((1, 3, 24, 24), 0.5), (top, left)).backward()
-            total += given.grad.abs().sum((0, 1))
-    inner = total[24:72, 24:72].reshape(12, 4, 12, 4).mean((0, 2))
-    assert inner.min() > 0.85 * inner.max()
-
-
-def test_the_critic_cannot_grow_steep() -> None:
-    critic = Critic()
-    with torch.no_grad():
-        for convolution in critic.convolutions:
-            convolution.parametrizations.weight.original.mul_(100)
-    y, x = grain(0, 32), grain(1, 32)
-    for _ in range(20):  # each pass improves the norm's estimate
-        before = critic(y, x)
-    assert before.abs().max() < 50
-
-
-def test_a_crisp_run_goes_on_with_its_critic(tmp_path: Path, pictures: photos.Pictures) -> None:
+def test_a_crisp_run_goes_on_toward_what_it_began_with(tmp_path: Path, pictures: photos.Pictures) -> None:
     whole = Run(CRISP, tmp_path / "whole")
     train(whole, pictures, measure=False)
     first = Run(CRISP, tmp_path / "parts")
     for _ in range(3):
         first.one_step(pictures)
-    assert set(first.parts) == {"pixels", "reduced", "texture", "adversary", "critic"}
     first.save(first.state)
     second = Run(CRISP, tmp_path / "parts")
     second.load(second.state)
     train(second, pictures, measure=False)
-    assert whole.adversary is not None
-    assert second.adversary is not None
-    for ours, theirs in ((second.net, whole.net), (second.adversary.critic, whole.adversary.critic)):
+    assert whole.faithful is not None
+    assert second.faithful is not None
+    for ours, theirs in ((second.net, whole.net), (second.faithful, whole.faithful)):
         for key, value in ours.state_dict().items():
             assert torch.equal(value, theirs.state_dict()[key]), key
+    assert not torch.equal(whole.net.convolutions[0].weight, whole.faithful.convolutions[0].weight)
 
 
-def test_texture_makes_a_net_grainier(tmp_path: Path, pictures: photos.Pictures) -> None:
-    energy = []
-    for i, recipe in enumerate((TINY, replace(TINY, loss_weight=0.2, texture=0.05))):
-        run = Run(replace(recipe, steps=10_000, rate=3e-3), tmp_path / str(i))
-        for _ in range(120):
-            run.one_step(pictures)
-        x, _ = run.ahead(pictures, 500)
-        with torch.no_grad():
-            energy.append(float(losses.energies(run.net(x))[0].mean()))
-    assert energy[1] > energy[0] + 0.3
+def test_heightened_answers_make_a_crisper_net(tmp_path: Path, pictures: photos.Pictures) -> None:
+    """The first one learns the truth, the second from the first's answers."""
+    faithful = Run(replace(TINY, steps=10_000, rate=3e-3), tmp_path / "0")
+    for _ in range(80):
+        faithful.one_step(pictures)
+    start = tmp_path / "start.safetensors"
+    weights.save(faithful.net, start)
+    crisp = Run(replace(TINY, steps=10_000, rate=3e-3, heighten=3.0, start=str(start)), tmp_path / "1")
+    for _ in range(80):
+        crisp.one_step(pictures)
+    x, _ = crisp.ahead(pictures, 500)
+    with torch.no_grad():
+        soft, hard = (float(run.net(x).diff(dim=-1).square().mean()) for run in (faithful, crisp))
+    assert hard > 1.2 * soft
 
 
 @pytest.mark.parametrize("kind", ["crisp", "art"])
