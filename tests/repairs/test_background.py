@@ -127,6 +127,40 @@ def test_a_shadow_is_ground_and_can_be_kept() -> None:
     assert cut_out(samples).shadow is None
 
 
+def lit(alpha: np.ndarray, light: np.ndarray, ground: np.ndarray | float) -> np.ndarray:
+    mixed = light[..., None] * alpha[..., None] + np.broadcast_to(ground, (*alpha.shape, 1)) * (1 - alpha[..., None])
+    return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8).repeat(3, 2)
+
+
+def test_a_light_thing_on_white_is_not_taken_for_its_own_shadow() -> None:
+    """Grey, softly shaded and without colour, as white as the ground in one corner: all that a shadow is, but for its hard rim."""
+    y, x = np.mgrid[:200, :200]
+    alpha = ((np.abs(x - 100) < 60) & (np.abs(y - 100) < 60)).astype(float)
+    made = unit(cut_out(lit(alpha, 290 - 0.55 * x - 0.25 * y, 255)).alpha)
+    assert np.abs(made - alpha).mean() < 0.03
+
+
+def test_gaps_between_hairs_are_ground_also_in_jpeg() -> None:
+    y, x = np.mgrid[:240, :240]
+    angle, radius = np.arctan2(y - 120, x - 120), np.hypot(y - 120, x - 120)
+    hairs = (radius < 100) & (np.cos(70 * angle) > 0.3 - 0.006 * (80 - radius))
+    alpha = ((radius < 55) | hairs).astype(float)
+    out = io.BytesIO()
+    PIL.Image.fromarray(lit(alpha, np.full(x.shape, 60.0), 250)).save(out, "jpeg", quality=70)
+    made = unit(cut_out(np.asarray(PIL.Image.open(out))).alpha)
+    among = (radius > 60) & (radius < 85)
+    assert made[among & ~hairs].mean() < 0.15
+    assert made[among & hairs].mean() > 0.95
+
+
+def test_holes_are_found_where_a_shadow_is_beside_them() -> None:
+    y, x = np.mgrid[:240, :240]
+    alpha = np.clip(80.5 - np.hypot(y - 125, x - 120), 0, 1) * np.clip(np.hypot(y - 125, x - 120) - 25.5, 0, 1)
+    dark = 0.35 * np.exp(-(((x - 125) / 60) ** 2) - ((y - 215) / 18) ** 2)
+    made = unit(cut_out(lit(alpha, np.full(x.shape, 90.0), 247 * (1 - dark[..., None]))).alpha)
+    assert made[np.hypot(y - 125, x - 120) < 22].mean() < 0.02
+
+
 def test_own_alpha_is_kept() -> None:
     alpha = np.rint(disc() * 255).astype(np.uint8)
     samples = np.concatenate((on("grey", disc()), alpha[..., None]), 2)

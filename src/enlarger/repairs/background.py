@@ -8,7 +8,10 @@ is not plain, or nothing stands on it, that is said and nothing is cut.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from enlarger.image import Samples
 from enlarger.pixels.bands import window_mean
@@ -21,10 +24,21 @@ from enlarger.repairs.cutout import (
     enlarged,
     own_alpha,
     plane,
-    rows_enlarged,
     stored,
 )
-from enlarger.repairs.ground import Floats, Ground, Mask, border, connected, difference, followed, labelled, of_border, spread
+from enlarger.repairs.ground import (
+    Floats,
+    Ground,
+    Mask,
+    border,
+    connected,
+    difference,
+    followed,
+    labelled,
+    of_border,
+    rows_enlarged,
+    spread,
+)
 from enlarger.repairs.patches import reached
 
 __all__ = ["cut_out"]
@@ -41,8 +55,15 @@ RINGING, CLEAR = 4.5, 15.0
 """Colour difference that JPEG makes close to edges, however quiet the ground is elsewhere; and of what is clearly not ground."""
 POCKET = 4
 """Working pixels between the ground and a gap in hair or leaves through which it is seen."""
+HAIR = 30
+"""Working pixels that a hair has at least."""
+GAP, HAIRY, ROUNDS = 0.35, 14, 6
+"""Share of the subject's difference from the ground below which a gap between hairs is one; how near to hairs, in working pixels; and in
+how many steps of :data:`POCKET` they are gone into."""
 SHADE = 0.45
 """Ground is seen as ground down to this share of its light."""
+HARD = 0.5
+"""Share of what is seen of a shadow's rim beside plain ground that may be hard."""
 SOFT = 1.4
 """Steepest change inside a shadow, in hundredths of the ground's light per working pixel; noise adds to it."""
 
@@ -125,35 +146,64 @@ def _shaded(small: Floats, ground: Ground, known: Mask) -> Mask:
     steep = np.zeros_like(level)
     steep[1:-1, 1:-1] = np.hypot(level[2:, 1:-1] - level[:-2, 1:-1], level[1:-1, 2:] - level[1:-1, :-2]) / 2
     soft = (light > SHADE) & (light < 1.02) & (tint < 3 + 2 * ground.noise) & (steep < SOFT + 0.6 * ground.noise)
-    return connected(~reached(~(soft | known), 1), known)
+    # A light thing on light ground is no shadow of it, though somewhere its rim may be lost: seen all along, it has a hard one.
+    shade = connected(~reached(~(soft | known), 1), known) & ~known
+    labels = np.where(shade, labelled(shade) + 1, 0)
+    beside = _nearest(labels, 3)
+    rim = reached(shade, 3) & ~reached(shade, 2)
+    plain = reached(_ground_like(small, ground, known), 2)
+    total, hard = (np.bincount(beside[part], minlength=int(labels.max()) + 1) for part in (rim, rim & plain & ~soft))
+    open_ = np.bincount(beside[rim & plain & soft], minlength=len(total))
+    return shade & (hard <= HARD * (hard + open_))[labels]
+
+
+def _nearest(labels: NDArray[Any], radius: int) -> NDArray[Any]:
+    """``labels`` grown by ``radius`` pixels over what has none; where two meet, the greater."""
+    for _ in range(radius):
+        wide = np.pad(labels, 1)
+        grown = np.max([wide[y : y + len(labels), x : x + labels.shape[1]] for y in range(3) for x in range(3)], 0)
+        labels = np.where(labels > 0, labels, grown)
+    return labels
 
 
 def _pockets(small: Floats, ground: Ground, known: Mask) -> Mask:
     """What looks like the ground between hairs and leaves: behind the outline by a few hairs' breadths, and on from there."""
     off = difference(small, ground.colour)
     like = (off < max(_near(ground) + 1, RINGING)) & reached(off > max(4 * _near(ground), CLEAR), 3)
+    known = _narrow_added(like, known, POCKET)
+    # Between hairs that stand out, JPEG and soft optics leave little of the ground's colour: what is nearer to it than to the subject.
+    subject = ~known
+    core = subject & ~reached(~subject, 3)
+    labels = labelled(subject & ~reached(core, 4))
+    hairs = subject & ~reached(core, 4) & (np.bincount(labels.ravel())[labels] >= HAIR)
+    if not core.any() or not hairs.any():
+        return known
+    deep = spread(off[..., None], core.astype(np.float32), 2)[..., 0]
+    return _narrow_added((off < GAP * deep) & (deep > CLEAR) & reached(hairs, HAIRY), known, POCKET, ROUNDS)
+
+
+def _narrow_added(like: Mask, known: Mask, reach: int, rounds: int = 3) -> Mask:
+    """``known`` with what is ``like`` it, near and narrow: a part of the subject that is much like the ground is wider than gaps are."""
     known = known.copy()
-    for _ in range(3):
-        near = like & ~known & reached(known, POCKET)
-        # Gaps are narrow; a part of the subject that is much like the ground is not.
+    for _ in range(rounds):
+        near = like & ~known & reached(known, reach)
         known |= near & ~reached(~reached(~near, 3), 3)
     return known
 
 
 def _holes(small: Floats, ground: Ground, subject: Mask) -> Mask:
-    like = subject & (difference(small, ground.colour) < _near(ground))
+    # A shadow beside a hole is not in it: the light that the border foretells may be nearer to what is seen there.
+    gap = np.minimum(difference(small, ground.colour), difference(small, of_border(small).colour))
+    like = subject & (gap < _near(ground))
     labels = labelled(~reached(~like, 1))
     count = np.bincount(labels.ravel())
-    off = np.bincount(labels.ravel(), difference(small, ground.colour).ravel()) / np.maximum(1, count)
+    off = np.bincount(labels.ravel(), gap.ravel()) / np.maximum(1, count)
     inside = np.bincount(labels.ravel(), like.ravel()) == count
     wanted = inside & (count >= max(4, HOLE * subject.size)) & (off < 0.6 * _near(ground))
     found = reached(wanted[labels], 1) & like
     # A hole has an outline all around; the brightest fold of a white shirt on white ground has none.
     labels = np.where(found, labelled(found) + 1, 0)
-    ids = labels
-    for _ in range(3):
-        wide = np.pad(ids, 1)
-        ids = np.max([wide[y : y + len(ids), x : x + ids.shape[1]] for y in range(3) for x in range(3)], 0)
+    ids = _nearest(labels, 3)
     rim = reached(found, 3) & ~reached(found, 2)
     total = np.bincount(ids[rim], minlength=int(ids.max()) + 1)
     clear = np.bincount(ids[rim & (difference(small, ground.colour) > 4 * _near(ground))], minlength=len(total))

@@ -10,7 +10,7 @@ from enlarger.canvas import SOURCE_IN_MEMORY, Canvas
 from enlarger.codecs.vips import vips_of
 from enlarger.errors import InputError
 from enlarger.image import Samples
-from enlarger.repairs.ground import Floats, spread
+from enlarger.repairs.ground import Floats, rows_enlarged, spread
 
 __all__ = ["CutOut", "Foreground", "NoSubjectError", "NotPlainError", "foreground", "own_alpha", "plane", "unit"]
 
@@ -80,20 +80,6 @@ def resized(samples: Samples, width: int, height: int, *, kernel: str) -> Floats
     small = np.frombuffer(picture.cast("float").write_to_memory(), np.float32).reshape(picture.height, picture.width, picture.bands)
     wide = np.broadcast_to(small[..., :3] if picture.bands >= 3 else small[..., :1], (*small.shape[:2], 3))
     return np.ascontiguousarray(wide * np.float32(255 / np.iinfo(samples.dtype).max))
-
-
-def rows_enlarged(planes: Floats, start: int, stop: int, height: int, width: int) -> Floats:
-    """Rows ``start`` to ``stop`` of ``planes`` ``(h, w, c)`` at ``height`` x ``width``, linear between the centres of pixels."""
-    parts = []
-    for first, last, length, size in ((start, stop, height, planes.shape[0]), (0, width, width, planes.shape[1])):
-        at = np.clip((np.arange(first, last, dtype=np.float32) + np.float32(0.5)) * (size / length) - 0.5, 0, size - 1)
-        low = np.minimum(at.astype(np.int64), max(0, size - 2))
-        parts.append((low, np.minimum(low + 1, size - 1), (at - low).astype(np.float32)))
-    (top, bottom, down), (left, right, across) = parts
-    if planes.shape[:2] == (height, width):
-        return planes[start:stop]
-    rows = planes[top] * (1 - down)[:, None, None] + planes[bottom] * down[:, None, None]
-    return np.asarray(rows[:, left] * (1 - across)[:, None] + rows[:, right] * across[:, None], np.float32)
 
 
 def enlarged(small: Floats, samples: Samples) -> Samples:

@@ -107,24 +107,41 @@ def followed(picture: Floats, known: Mask, ground: Ground) -> Ground:
 def spread(values: Floats, weight: Floats, radius: int, far: int | None = None) -> Floats:
     """Means of ``values`` ``(h, w, c)`` weighted by ``weight`` ``(h, w)`` over ever larger windows, the smallest that has any weight.
 
-    Where none up to ``far`` pixels (by default half the picture) has any, the mean of all.
+    Where none up to ``far`` pixels (by default half the picture) has any, the mean of all. Windows are doubled by halving the picture.
     """
-    out = np.zeros_like(values)
-    missing = np.ones(weight.shape, np.float32)
     planes = np.concatenate((np.moveaxis(values * weight[..., None], 2, 0), weight[None]))
-    while True:
-        mean = window_mean(window_mean(planes, radius), radius)
-        has = np.clip(mean[-1] * 50, 0, 1) * missing
-        out += (has / np.maximum(mean[-1], 1e-6))[..., None] * np.moveaxis(mean[:-1], 0, 2)
-        missing -= has
-        if float(missing.max()) < 1e-3:
-            return out
-        radius *= 2
-        if radius > (far or max(weight.shape) // 2):
-            # Larger windows would be mostly the picture's border, repeated.
-            total = np.float32(max(1e-6, float(weight.sum(dtype=np.float64))))
-            out += missing[..., None] * (np.einsum("hwc,hw->c", values, weight) / total)
-            return out
+    return _spread(planes, radius, (far or max(weight.shape) // 2) / radius)
+
+
+def _spread(planes: Floats, radius: int, times: float) -> Floats:
+    mean = window_mean(window_mean(planes, radius), radius)
+    has = np.clip(mean[-1] * 50, 0, 1)
+    out = np.moveaxis(mean[:-1] / np.maximum(mean[-1], np.float32(1e-6)), 0, 2)
+    if float(has.min()) > 0.999:
+        return np.ascontiguousarray(out)
+    if times < 2 or min(has.shape) < 2:
+        total = planes.sum((1, 2), dtype=np.float64)
+        wider: Floats = np.broadcast_to((total[:-1] / max(1e-6, total[-1])).astype(np.float32), out.shape)
+    else:
+        height, width = has.shape
+        even = np.pad(planes, ((0, 0), (0, height % 2), (0, width % 2)))
+        half = (even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]) * np.float32(0.25)
+        wider = rows_enlarged(_spread(half, radius, times / 2), 0, height, height, width)
+    return np.asarray(out * has[..., None] + wider * (1 - has)[..., None], np.float32)
+
+
+def rows_enlarged(planes: Floats, start: int, stop: int, height: int, width: int) -> Floats:
+    """Rows ``start`` to ``stop`` of ``planes`` ``(h, w, c)`` at ``height`` x ``width``, linear between the centres of pixels."""
+    parts = []
+    for first, last, length, size in ((start, stop, height, planes.shape[0]), (0, width, width, planes.shape[1])):
+        at = np.clip((np.arange(first, last, dtype=np.float32) + np.float32(0.5)) * (size / length) - 0.5, 0, size - 1)
+        low = np.minimum(at.astype(np.int64), max(0, size - 2))
+        parts.append((low, np.minimum(low + 1, size - 1), (at - low).astype(np.float32)))
+    (top, bottom, down), (left, right, across) = parts
+    if planes.shape[:2] == (height, width):
+        return planes[start:stop]
+    rows = planes[top] * (1 - down)[:, None, None] + planes[bottom] * down[:, None, None]
+    return np.asarray(rows[:, left] * (1 - across)[:, None] + rows[:, right] * across[:, None], np.float32)
 
 
 def connected(mask: Mask, seeds: Mask) -> Mask:

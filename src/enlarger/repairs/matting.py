@@ -25,10 +25,9 @@ from enlarger.repairs.cutout import (
     own_alpha,
     plane,
     resized,
-    rows_enlarged,
     stored,
 )
-from enlarger.repairs.ground import Mask, border, spread
+from enlarger.repairs.ground import Mask, border, rows_enlarged, spread
 from enlarger.repairs.patches import reached
 
 __all__ = ["NETS", "cut_out_by_net"]
