@@ -1,7 +1,7 @@
 """Pictures whose kind is known: fetched from Debian's and npm's packages by their own tools, or drawn. None of them is ours to ship.
 
-Every source belongs to one side: ``tune``, from which the coefficients of ``looks/kinds.json`` come, or ``held``, which only
-measures. Run through ``benchmarks/triage.py``.
+Every source belongs to one side: ``tune``, from which the coefficients of ``looks/kinds.json`` come, or ``held`` or ``fresh``, which only
+measure. What was wrong with ``held`` was looked at, one by one; with ``fresh`` nobody did. Run through ``benchmarks/triage.py``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from triage_drawn import drawings, inked, manuals, pages, scans
 
 PACKAGES = (
-    *("crawl-tiles-data", "hedgewars-data", "mate-backgrounds", "minetest-data", "openclipart-png", "tuxpaint-data"),
-    *("tuxpaint-stamps-default", "ukui-wallpapers", "wesnoth-1.16-data"),
+    *("crawl-tiles-data", "fillets-ng-data", "hedgewars-data", "mate-backgrounds", "minetest-data", "openclipart-png"),
+    *("supertux-data", "tuxpaint-data", "tuxpaint-stamps-default", "wesnoth-1.16-data"),
 )
 MODULES = ("@tabler/icons", "lucide-static", "openmoji")
 
@@ -78,6 +78,10 @@ NOT_PHOTOS = frozenset(
     ]
 )
 """First letters of the names of charts, screens and drawings among the photographs of CID22, CLIC 2025 and Set14."""
+
+
+ANIMALS = frozenset(["bovines", "rodents", "equines", "deer", "cats", "aquatic", "fish", "string", "auto", "nuts", "vehicles"])
+"""Folders of Tux Paint's stamps with photographs of animals, guitars, cars and nuts, cut out."""
 
 
 def fetch(cache: Path) -> None:
@@ -232,12 +236,21 @@ def catalogue(cache: Path, photos: list[Path], held: list[Path]) -> Iterator[Sou
     for i, folder in enumerate(held):
         yield "held", "photo", f"photos-held-{i}", lambda rng, at=folder: files(at, rng, 60, photographed), True
     yield "held", "photo", "mate", lambda rng: files(deb("mate-backgrounds", "backgrounds/mate/nature"), rng, 12), True
+
+    def cut(path: Path) -> bool:
+        return path.parent.name in ANIMALS and "cartoon" not in path.parts and sized(100)(path)
+
+    yield "fresh", "photo", "animals", lambda rng: files(stamps, rng, 75, cut), True
+    yield "fresh", "photo", "laid", lambda rng: (on_paper(p, rng) for p in files(stamps, rng, 60, cut)), True
     yield "held", "photo", "stamps", lambda rng: files(stamps, rng, 30, lambda p: p.parent.name in natural and sized(150)(p)), False
 
     yield "tune", "illustration", "openclipart", lambda rng: files(clip, rng, 90, coloured), True
     yield "tune", "illustration", "portraits", lambda rng: files(wesnoth / "portraits", rng, 40, sized(200)), True
     yield "tune", "illustration", "openmoji", lambda rng: drawings(svgs("openmoji", "color"), shots, "emoji", rng, 40, (72, 160, 400)), True
     yield "held", "illustration", "cartoons", lambda rng: files(stamps, rng, 40, lambda p: "cartoon" in p.parts and sized(100)(p)), True
+    fish, penguin = deb("fillets-ng-data", "games/fillets-ng/images"), deb("supertux-data", "games/supertux2/images")
+    yield "fresh", "illustration", "fillets", lambda rng: files(fish, rng, 45, coloured), True
+    yield "fresh", "illustration", "supertux", lambda rng: files(penguin, rng, 45, coloured), True
     yield "held", "illustration", "hedgewars", lambda rng: files(hedge, rng, 20, coloured), True
 
     units = wesnoth / "units"
@@ -287,6 +300,12 @@ def cut_out(picture: PIL.Image.Image, rng: random.Random) -> PIL.Image.Image:
     if rng.random() < 0.5:
         return PIL.Image.alpha_composite(PIL.Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     return picture
+
+
+def on_paper(picture: PIL.Image.Image, rng: random.Random) -> PIL.Image.Image:
+    """What was cut out, laid on paper of one colour, as shops show it."""
+    paper = PIL.Image.new("RGBA", picture.size, rng.choice(("white", "white", "#f4f4f4", "#202428", "#d8c8b0")))
+    return PIL.Image.alpha_composite(paper, picture.convert("RGBA")).convert("RGB")
 
 
 def outlined(path: Path) -> bool:

@@ -103,7 +103,8 @@ def test_through_the_python_api_and_its_report(tmp_path: Path) -> None:
     out = result.report.output
     assert (out.width, out.height, out.format, out.quality) == (160, 120, "webp", 85)
     assert result.plan.recipe == "catalog"
-    assert result.plan.options == {"scale": 2.0, "engine": "resample", "quality": 85, "on_doubt": "repair", "strip": "private"}
+    told = {"scale": 2.0, "engine": "resample", "quality": 85, "on_doubt": "repair", "strip": "private", "protect": "graphics"}
+    assert result.plan.options == told
     with Pillow.open(tmp_path / "a.webp") as picture:
         corner = np.asarray(picture.convert("RGB"))[:12]
     assert (corner == 255).all(), "white must stay white"

@@ -127,7 +127,9 @@ class Options(BaseModel):
         "plain", "u2net", "u2netp", "u2net_human_seg", "silueta", "isnet-general-use", "birefnet-general", "birefnet-general-lite"
     ] = Field("plain", description="Who cuts out: plain for plain grounds, or for any ground a net of rembg's, which is fetched.")
     keep_shadow: bool = Field(False, description="With --remove-background: keep the shadow on the ground.")
-    protect: str | None = Field(None, description="Where no net may draw: text, faces and boxes as x,y,width,height, parted by ;.")
+    protect: str | None = Field(
+        None, description="Where no net may draw as it likes: text, faces, graphics and boxes as x,y,width,height, parted by ;."
+    )
     sharpen: int = Field(0, ge=0, le=100, description="Sharpen the finished picture, within what is there around each place.")
     grain: int = Field(0, ge=0, le=100, description="Film grain over the finished picture; white and black stay.")
     style: Literal["faithful", "natural", "crisp"] | None = Field(

@@ -25,7 +25,7 @@ from enlarger.image import Box, Header, Image, Notice, Samples
 from enlarger.job import NO_WISHES, Call, Job
 from enlarger.journal import Work, work_folder
 from enlarger.manifest import sha256_of
-from enlarger.options import Options
+from enlarger.options import Dials, Options
 from enlarger.preflight import check_decoding, check_room
 from enlarger.progress import Cancel, OnProgress, Watch
 from enlarger.proof import Proof
@@ -37,11 +37,12 @@ from enlarger.scratch import scratch
 from enlarger.staging import Engines, proved, run_stages
 from enlarger.steps import plan
 from enlarger.steps.decode import decode, probe
-from enlarger.steps.dials import repaired
+from enlarger.steps.dials import deliver, repaired
 from enlarger.steps.fit import fitted
 from enlarger.steps.plan import dials_of
 from enlarger.steps.polish import polished
 from enlarger.steps.protect import protected
+from enlarger.steps.redraw import redrawn
 
 if TYPE_CHECKING:
     from enlarger.steps.decode import Source
@@ -126,6 +127,8 @@ class Enlarger:
         started = time.perf_counter()
         options = Options.of(self.options, **changes)
         planned = self._planned(source, output, options, call)
+        if output is None and planned.output.format == "dz":
+            raise UsageError("DeepZoom is many files and needs an output", hint="give --output NAME.dzi", subject="--format")
         watch = Watch(planned, call.progress, call.cancel, started)
         watch.step("decode")
         watch.add("plan", time.perf_counter() - started)
@@ -240,12 +243,26 @@ def _protected(job: Job, samples: Samples) -> Samples:
     start = time.perf_counter()
     job.watch.step("protect")
     job.protected = protected(words, job.picture, (shape.width, shape.height))
-    boxes = [Box(*place.box) for place in job.protected]
-    if boxes:
-        exact = fitted(samples, shape.width, shape.height)
-        samples = repaired(exact, job.picture, job.damage, boxes, min(job.picture.header.bits, 16)).samples()
+    if _exact(job.planned):
+        # Its pixels are the source's own colours already.
+        job.protected = [place for place in job.protected if place.kind != "graphic"]
+    plain, flat = ([Box(*one.box) for one in job.protected if (one.kind == "graphic") is graphic] for graphic in (False, True))
+    bits = min(job.picture.header.bits, 16)
+    if job.protected:
+        samples = fitted(samples, shape.width, shape.height)
+    if plain:
+        samples = repaired(samples, job.picture, job.damage, plain, bits).samples()
+    if flat:
+        samples = redrawn(samples, job.picture, flat, bits)
+        if job.dials.resemblance >= 50:
+            samples = deliver(samples, job.picture, Dials(), job.damage, bits).samples()
     job.watch.add("protect", time.perf_counter() - start)
     return samples
+
+
+def _exact(planned: Plan) -> bool:
+    last = planned.stages[-1]
+    return any(model.exact for model in find(last.engine).models() if model.id == last.model)
 
 
 def _polished(job: Job, samples: Samples) -> Samples:

@@ -145,7 +145,8 @@ class Pause(Record):
 
 
 class Protected(Record):
-    """Where no net drew: ``kind`` is ``box``, ``text`` or ``face``; ``box`` is x, y, width, height in pixels of the result."""
+    """Where no net drew as it likes: ``kind`` is ``box``, ``text``, ``face`` (plainly enlarged there) or ``graphic`` (redrawn in its own
+    colours); ``box`` is x, y, width, height in pixels of the result."""
 
     kind: str
     box: tuple[int, int, int, int]
@@ -251,7 +252,7 @@ class Report(Record):
     tiles: Tiles
     triage: dict[str, Any] | None = None
     fidelity: Fidelity | None = Field(None, description="What verify measured on what was delivered; null when it did not run.")
-    protected: tuple[Protected, ...] = Field((), description="Where no net drew, because that was asked for.")
+    protected: tuple[Protected, ...] = Field((), description="Where no net drew as it likes, because that was asked for.")
     prepared: tuple[Prepared, ...] = Field((), description="What was repaired of the source before it was enlarged.")
     between: tuple[Fidelity, ...] = Field((), description="What verify found after each stage but the last, against the source.")
     choice: Choice | None = Field(None, description="How --format auto chose; null where the format was named.")

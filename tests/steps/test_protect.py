@@ -30,7 +30,7 @@ def lettered() -> np.ndarray:
 
 
 def test_words() -> None:
-    assert parse("text,faces, 1,2,3,4; 5 6 7 8") == ({"text", "faces"}, [(1, 2, 3, 4), (5, 6, 7, 8)])
+    assert parse("text,faces,graphics, 1,2,3,4; 5 6 7 8") == ({"text", "faces", "graphics"}, [(1, 2, 3, 4), (5, 6, 7, 8)])
     for words in ("hands", "1,2,3", "1,2,0,4", "text,1,2,3,4,5", "-1,2,3,4"):
         with pytest.raises(UsageError, match=r"--protect: .*; write"):
             parse(words)

@@ -28,7 +28,7 @@ FLAT_DOUBTFUL, FLAT_FAIL = 0.3, 3.0
 """Mean distance of exact white or black from where it was, in 1/255."""
 FLAT_LEAST = 16
 """Pixels that make an area of a block."""
-ADVICE = "keep the colour lock on (resemblance 50 or more)"
+ADVICE = "look at this place at 100 %, and where a net drew keep the colour lock on (resemblance 50 or more)"
 
 
 class Tally:

@@ -38,7 +38,7 @@ SPREAD = 1.3
 """Times the source's variance of noise that is taken off: it is an estimate, and differs with brightness."""
 CALM = 50.0
 """Variance that every block is credited with, so that flat ones are not held to fractions of a step."""
-ADVICE = "look at this place at 100 %, and keep the colour lock on (resemblance 50 or more)"
+ADVICE = "look at this place at 100 %, and where a net drew keep the colour lock on (resemblance 50 or more)"
 
 
 class Tally:

@@ -143,8 +143,8 @@ def _draw(tile: Floats, strip: Box, one: Graphic, picture: Image, size: tuple[in
 
 def _edges_of(one: Graphic, picture: Image, columns: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """For pixels of the result that lie in these source columns and rows: whether a flat colour is within :data:`REACH`."""
-    x, y = max(0, int(columns[0]) - REACH), max(0, int(rows[0]) - REACH)
-    part = picture.samples[y : int(rows[-1]) + REACH + 1, x : int(columns[-1]) + REACH + 1, : picture.channels]
+    x, y = max(0, int(columns[0]) - REACH - 1), max(0, int(rows[0]) - REACH - 1)
+    part = picture.samples[y : int(rows[-1]) + REACH + 2, x : int(columns[-1]) + REACH + 2, : picture.channels]
     part = part.astype(np.float32) / np.float32(np.iinfo(picture.samples.dtype).max)
     near = np.zeros(part.shape[:2], np.bool_)
     for colour in one.colours:
