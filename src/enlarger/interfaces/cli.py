@@ -198,7 +198,8 @@ def _without_enlarging(command: Callable[..., None]) -> Callable[..., None]:
     kept = [p for p in own.parameters.values() if p.name not in ENLARGING]
     command.__signature__ = own.replace(parameters=kept)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in kept}
-    command.__doc__ = (command.__doc__ or "").rstrip() + "\n\n    Parameters" + (enlarge.__doc__ or "").partition("    Parameters")[2]
+    # cleaned, as Python indents docstrings as they were written up to 3.12, and not at all from then on
+    command.__doc__ = f"{inspect.getdoc(command)}\n\nParameters" + (inspect.getdoc(enlarge) or "").partition("\nParameters")[2]
     return command
 
 
