@@ -121,7 +121,8 @@ def deblurred(
     reach = taps.shape[0] // 2
     taps[reach, reach] -= 1  # What is added, rather than all.
     strengths = [SAFETY * level * gain(taps) for level in loud]
-    share = np.float32(strength / 100)
+    full = np.float32(strength / 100)
+    size = samples.shape[1], samples.shape[0]
     radius = math.ceil(blur.length / 2) + 1 if isinstance(blur, Motion) else math.ceil(1.5 * min(WIDEST, blur))
 
     def repair(planes: Planes, box: Box) -> Planes:
@@ -130,6 +131,7 @@ def deblurred(
         low, high = (found[:, radius:-radius, radius:-radius] for found in extremes(near, radius))
         sharp = was + to_colours(shrunk(_filtered(to_opponents(planes), taps), strengths))
         over = np.float32(OVER) * (high - low)
+        share = full if not isinstance(blur, Motion) else full * _within(blur, box, size)
         mended: Planes = was + share * (np.clip(sharp, low - over, high + over) - was)
         return mended
 
@@ -156,6 +158,20 @@ def inverse(blur: Blur, noise: float) -> NDArray[np.float32]:
     taps = taps * fade[:, None] * fade
     result: NDArray[np.float32] = (taps / taps.sum()).astype(np.float32)
     return result
+
+
+def _within(line: Motion, box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
+    """How much of the answer is taken in ``box`` of a picture of ``size``: what came in over its border is not known, and would come back
+    as stripes. 0 up to half a length from it, along the line, 1 from one and a half."""
+    angle = np.deg2rad(line.angle)
+    ways = (abs(np.cos(angle)), abs(np.sin(angle)))
+    spans = ((box.x, box.width, size[0]), (box.y, box.height, size[1]))
+    far = []
+    for (start, length, side), way in zip(spans, ways, strict=True):
+        place = np.arange(start, start + length)
+        far.append(np.minimum(place, side - 1 - place) / max(way * line.length, 1e-6))
+    taken: NDArray[np.float32] = np.clip(np.minimum(far[0], far[1][:, None]) - 0.5, 0, 1).astype(np.float32)
+    return taken
 
 
 def gain(taps: NDArray[np.float32]) -> Spectrum:
