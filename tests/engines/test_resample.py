@@ -78,6 +78,15 @@ def test_phase_is_exact_in_very_wide_pictures(kernel: str, width: int) -> None:
         assert abs(answer[i] - (weights * values[near]).sum() / weights.sum()) < 1e-4
 
 
+def test_nearest_decides_ties_alike_on_both_sides() -> None:
+    samples = np.arange(12, dtype=np.uint8)[None, :, None].repeat(6, 0)
+    answer = whole("nearest", samples, (30, 15))
+    assert np.array_equal(whole("nearest", samples[:, ::-1].copy(), (30, 15)), answer[:, ::-1])
+    counts = np.unique(answer[0], return_counts=True)[1]
+    assert sorted(set(counts)) == [2, 3]
+    assert counts.tolist() == counts[::-1].tolist()
+
+
 def test_nearest_takes_the_pixel_under_the_centre() -> None:
     samples = noise(3, 7, 1)
     answer = whole("nearest", samples, (11, 3))

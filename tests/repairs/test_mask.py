@@ -17,6 +17,7 @@ FULL = {np.uint8: 255, np.uint16: 65535}
 def test_boxes_are_read() -> None:
     assert boxes_of("1,2,3,4") == (Box(1, 2, 3, 4),)
     assert boxes_of("1,2,3,4; 5,6,7,8 0,0,1,1") == (Box(1, 2, 3, 4), Box(5, 6, 7, 8), Box(0, 0, 1, 1))
+    assert boxes_of("1,2,3,4;5 6 7 8") == (Box(1, 2, 3, 4), Box(5, 6, 7, 8))
     assert boxes_of(["1,2,3,4", " 5, 6,7,8"]) == (Box(1, 2, 3, 4), Box(5, 6, 7, 8))
 
 

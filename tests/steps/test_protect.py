@@ -31,7 +31,7 @@ def lettered() -> np.ndarray:
 
 def test_words() -> None:
     assert parse("text,faces,graphics, 1,2,3,4; 5 6 7 8") == ({"text", "faces", "graphics"}, [(1, 2, 3, 4), (5, 6, 7, 8)])
-    for words in ("hands", "1,2,3", "1,2,0,4", "text,1,2,3,4,5", "-1,2,3,4"):
+    for words in ("", " ; ", "hands", "1,2,3", "1,2,0,4", "text,1,2,3,4,5", "-1,2,3,4"):
         with pytest.raises(UsageError, match=r"--protect: .*; write"):
             parse(words)
 

@@ -154,8 +154,14 @@ def _spans(begin: int, end: int, source: int, result: int, step: int, margin: in
 
 
 def _nearest(begin: int, end: int, source: int, result: int) -> NDArray[np.int64]:
-    """Source pixel under the centre of each output pixel of ``[begin, end)``, in whole numbers: ``floor((X + 1/2) W / W')``."""
-    return (2 * np.arange(begin, end, dtype=np.int64) + 1) * source // (2 * result)
+    """Source pixel under the centre of each output pixel of ``[begin, end)``, in whole numbers: ``floor((X + 1/2) W / W')``.
+
+    A centre that lies between two pixels takes the one nearer the middle, so that a mirrored source has a mirrored answer.
+    """
+    centres = 2 * np.arange(begin, end, dtype=np.int64) + 1
+    under, rest = np.divmod(centres * source, 2 * result)
+    under[(rest == 0) & (centres > result)] -= 1
+    return under
 
 
 engine = Resample()

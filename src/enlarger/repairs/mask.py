@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from enlarger.errors import InputError, UsageError
 from enlarger.image import Box, Samples
+from enlarger.regions import boxes
 
 __all__ = ["boxes_of", "mask_of_boxes", "mask_of_picture", "union"]
 
@@ -16,20 +17,11 @@ Mask = NDArray[np.bool_]
 
 
 def boxes_of(words: str | Iterable[str]) -> tuple[Box, ...]:
-    """Boxes from ``"x,y,w,h"`` in whole pixels; several in one string are parted by ``;`` or spaces. Raises :class:`UsageError`."""
-    found = []
-    for word in words.replace(";", " ").split() if isinstance(words, str) else words:
-        parts = word.split(",")
-        try:
-            x, y, width, height = (int(part) for part in parts)
-        except ValueError:
-            raise UsageError("is no box", hint="write x,y,width,height in pixels, such as 40,30,200,60", subject=repr(word)) from None
-        if x < 0 or y < 0 or width < 1 or height < 1:
-            raise UsageError("is no box inside a picture", hint="x and y begin at 0, width and height at 1", subject=repr(word))
-        found.append(Box(x, y, width, height))
-    if not found:
+    """Boxes in the one grammar of :func:`enlarger.regions.boxes`, from one string or several. Raises :class:`UsageError`."""
+    parts = [words] if isinstance(words, str) else list(words)
+    if not parts:
         raise UsageError("no box is named", hint="write x,y,width,height in pixels, such as 40,30,200,60")
-    return tuple(found)
+    return tuple(Box(*numbers) for part in parts for numbers in boxes(part, repr(part)))
 
 
 def mask_of_boxes(boxes: Sequence[Box], width: int, height: int) -> Mask:
