@@ -28,6 +28,7 @@ import PIL.ImageFont
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent))
+import common
 import triage_drawn as drawn
 import triage_pictures as pictures
 
@@ -108,6 +109,20 @@ def confusion(paths: list[Path], values: NDArray[np.float64], fitted: Model) -> 
         if row.any()
     )
     return head + "\n".join(rows), right / len(paths)
+
+
+def rates(paths: list[Path], values: NDArray[np.float64]) -> list[common.Row]:
+    """Of each side that measures and each kind, the percentage that is right."""
+    chances = model().probabilities(values)
+    said = np.where(chances.max(1) >= SURE, chances.argmax(1), -1)
+    rows = []
+    for side in ("held", "fresh"):
+        for number, kind in enumerate(KINDS):
+            own = [i for i, path in enumerate(paths) if side in path.parts and path.parent.name == kind]
+            if own:
+                right = 100 * float((said[own] == number).mean())
+                rows.append(common.row(f"{side}: {kind} right", "%", [right], better="higher", target=95.0, note=f"of {len(own)}"))
+    return rows
 
 
 # --- damage at known levels -----------------------------------------------------------------------------------------------
@@ -281,6 +296,10 @@ def main() -> None:
         tune = [i for i, path in enumerate(paths) if "tune" in path.parts]
         save(fit(values[tune], np.array([KINDS.index(paths[i].parent.name) for i in tune])))
         model.cache_clear()
+    if args.write:
+        common.save(
+            "triage", common.machine(), rates(paths, values), ["held: mistakes were looked at one by one; fresh: nothing was chosen by it"]
+        )
     text = PAGE.read_text("utf-8") if args.write else ""
     for name, table in tables(args, paths, values):
         print(f"{name}\n{table}\n")
