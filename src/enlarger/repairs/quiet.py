@@ -71,7 +71,7 @@ def trust(seen: Sample, noise: float) -> float:
         return 1.0
     known = np.clip((HIDDEN[1] - white / max(noise, 1e-6)) / (HIDDEN[1] - HIDDEN[0]), 0, 1)
     finest, middle = (
-        np.sqrt(np.mean([plane[(_FREQUENCY >= low) & (_FREQUENCY <= high)] ** 2 for plane in shown])) for low, high in ((12, 14), (7, 9))
+        np.sqrt(np.mean([plane[(low <= _FREQUENCY) & (high >= _FREQUENCY)] ** 2 for plane in shown])) for low, high in ((12, 14), (7, 9))
     )
     return float(known * np.clip((RISING[1] - finest / middle) / (RISING[1] - RISING[0]), 0, 1)) if middle > 0 else float(known)
 

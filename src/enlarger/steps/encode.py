@@ -30,6 +30,7 @@ from enlarger.files.reader import Reader
 from enlarger.formats import FORMATS, Format, format_named
 from enlarger.image import Image, Metadata, Notice, Samples, Transfer
 from enlarger.pixels.transfer import at_depth, float_table
+from enlarger.pyramid import files_of
 from enlarger.scratch import scratch_folder
 from enlarger.steps import budget, finish, fit
 from enlarger.steps.reopened import Judge, Target, checked, judged
@@ -156,7 +157,7 @@ def _save_tiles(samples: Samples, target: Target, source: Image, path: Path, *, 
     notices = [*_pixel_notices(target, source), *deepzoom.lost(source.metadata)]
     kept = dataclasses.replace(_metadata_for(target, source, notices), exif=None, xmp=None, iptc=None, dpi=None)
     with translated(str(path)):
-        if not overwrite and (path.exists() or deepzoom.files_of(path).exists()):
+        if not overwrite and (path.exists() or files_of(path).exists()):
             raise OutputExistsError("the file or its folder of tiles exists already", hint="replace it with --overwrite", subject=str(path))
         part.mkdir()
         try:
