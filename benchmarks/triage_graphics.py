@@ -26,6 +26,7 @@ import PIL.ImageFont
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent))
+from common import Row, machine, row, save
 from triage_pictures import photographed
 
 import enlarger
@@ -248,7 +249,7 @@ def halved(one: Composed) -> Composed:
     return Composed(np.asarray(small).copy(), (x, y, wide, high), one.mask[: 2 * height : 2, : 2 * width : 2], one.palette, one.what)
 
 
-def detection(photos: list[Path]) -> str:
+def detection(photos: list[Path]) -> tuple[str, list[Row]]:
     """Sixty composed pictures, and as many plain photographs, each whole and as JPEG 85."""
     rng, rows, inside, precise = random.Random(11), [], [], []
     for i in range(60):
@@ -274,7 +275,14 @@ def detection(photos: list[Path]) -> str:
     alarms = [sum(bool(graphics.boxes(decode(worn))) for worn in pictures) for pictures in (plain, [jpeg(one, 85) for one in plain])]
     lines.append(f"| all | {sum(found for *_, found in rows)} of {len(rows)}; {np.mean(inside):.0%} of their pixels |")
     told = f"\n\nOf what is called a graphic {np.mean(precise):.0%} lies in one, or within 16 pixels of one. Alarms on plain photographs: "
-    return "\n".join(lines) + told + f"{alarms[0]} of {len(plain)} as they are, {alarms[1]} of {len(plain)} as JPEG 85."
+    figures = [
+        row("graphics found", "of 60", [sum(found for *_, found in rows)], better="higher"),
+        row("of their pixels", "%", [100 * float(np.mean(inside))], better="higher"),
+        row("of what is called a graphic, in one", "%", [100 * float(np.mean(precise))], better="higher"),
+        row("alarms on plain photographs", f"of {len(plain)}", [alarms[0]], better="lower"),
+        row("alarms on plain photographs as JPEG 85", f"of {len(plain)}", [alarms[1]], better="lower"),
+    ]
+    return "\n".join(lines) + told + f"{alarms[0]} of {len(plain)} as they are, {alarms[1]} of {len(plain)} as JPEG 85.", figures
 
 
 # --- better? --------------------------------------------------------------------------------------------------------------
@@ -306,7 +314,7 @@ def truth(made: NDArray[np.uint8], one: Composed) -> tuple[float, float, float, 
     return inside, 100 * off, 100 * ringing, outside
 
 
-def routing(photos: list[Path]) -> str:
+def routing(photos: list[Path]) -> tuple[str, list[Row]]:
     """Eighteen pictures whose graphic is found, enlarged by 4 along every path."""
     rng, found = random.Random(12), {name: [] for name in PATHS}  # type: dict[str, list[tuple[float, ...]]]
     number = 0
@@ -327,10 +335,14 @@ def routing(photos: list[Path]) -> str:
             made = enlarger.enlarge(small, 4, device="cpu", verify="off", protect=protect, **options).image
             found[name].append(truth(made, one))
     lines = ["| path | PSNR on the graphic, dB | flat pixels off by 12 | ringing | PSNR around it, dB |", "|---|---|---|---|---|"]
+    figures = []
     for name, values in found.items():
+        for number, (what, unit) in enumerate((("on the graphic", "dB"), ("flat pixels off", "%"), ("ringing", "%"), ("around it", "dB"))):
+            better = "higher" if unit == "dB" else "lower"
+            figures.append(row(f"{name}: {what}", unit, [one[number] for one in values], better=better, note="median; the table has means"))
         inside, off, ringing, outside = np.mean(values, axis=0)
         lines.append(f"| {name} | {inside:.2f} | {off:.1f}% | {ringing:.1f}% | {outside:.2f} |")
-    return "\n".join(lines)
+    return "\n".join(lines), figures
 
 
 def main() -> None:
@@ -340,12 +352,16 @@ def main() -> None:
     args = parser.parse_args()
     paths = [path for folder in args.photos for path in sorted(folder.iterdir()) if path.suffix in (".webp", ".png", ".jpg", ".jpeg")]
     paths = [path for path in paths if photographed(path)]
-    page = Path(__file__).parents[1] / "docs/triage.md"
-    for name, table in (("found", detection(paths[:: max(1, len(paths) // 80)])), ("routing", routing(paths[:: max(1, len(paths) // 60)]))):
+    page, before = Path(__file__).parents[1] / "docs/triage.md", machine()
+    found, rows = detection(paths[:: max(1, len(paths) // 80)])
+    better, more = routing(paths[:: max(1, len(paths) // 60)])
+    for name, table in (("found", found), ("routing", better)):
         print(f"{name}\n{table}\n")
         if args.write:
             text, begin, end = page.read_text("utf-8"), f"<!-- {name} -->\n", f"<!-- /{name} -->"
             page.write_text(text[: text.index(begin) + len(begin)] + table + "\n" + text[text.index(end) :], "utf-8")
+    if args.write:
+        save("triage-graphics", before, [*rows, *more], ["composed by this script on photographs that no limit was chosen on"])
 
 
 if __name__ == "__main__":
