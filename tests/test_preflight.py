@@ -164,7 +164,7 @@ def test_a_source_that_takes_more_memory_than_allowed_is_refused_before_it_is_de
         enlarger.enlarge(path, 2, output=tmp_path / "b.tif", memory=5 * 10**8, **OPTIONS)
     assert str(caught.value) == (
         f"{path}: decoding this JPEG takes about 883 MB at once, --memory allows 500 MB; raise --memory, or convert it first to "
-        "what is decoded in rows: TIFF, PNG that is not interlaced, or baseline JPEG"
+        "what is decoded in rows: TIFF, PNG that is not interlaced, or baseline JPEG of one scan"
     )
     assert caught.value.exit_status == 6
     assert enlarger.Enlarger(scale=2, **OPTIONS).plan(path, tmp_path / "b.tif").estimate.memory > 883 * 10**6

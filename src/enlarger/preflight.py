@@ -57,7 +57,7 @@ def check_decoding(header: Header, allowed: int) -> None:
         return
     raise OutOfMemoryError(
         f"decoding this {header.format.upper()} takes about {size(header.at_once)} at once, {limit}",
-        hint=f"{advice}convert it first to what is decoded in rows: TIFF, PNG that is not interlaced, or baseline JPEG",
+        hint=f"{advice}convert it first to what is decoded in rows: TIFF, PNG that is not interlaced, or baseline JPEG of one scan",
         subject=header.name,
     )
 

@@ -425,3 +425,14 @@ def test_default_threads_keep_to_what_the_process_may_use(monkeypatch: pytest.Mo
 
 def test_found_by_its_entry_point() -> None:
     assert find("ncnn") is engine
+
+
+@pytest.mark.parametrize(("wish", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")])
+def test_threads_wait_without_spinning_unless_told(wish: dict[str, str], policy: str) -> None:
+    """And nothing of it is left in the environment, which other libraries read too."""
+    code = "import os; from enlarger.engines.ncnn import library; library(); print(os.environ.get('OMP_WAIT_POLICY'))"
+    own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, env={**own, **wish, "OMP_DISPLAY_ENV": "true"}, capture_output=True, text=True, check=True)
+    assert f"OMP_WAIT_POLICY = '{policy}'" in done.stderr
+    assert done.stdout.strip() == wish.get("OMP_WAIT_POLICY", "None")

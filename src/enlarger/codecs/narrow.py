@@ -19,7 +19,7 @@ EXTENSION = "_libvips"
 
 
 def narrowed() -> bool:
-    """Have libvips, which is loaded, work in low bands from now on; ``False`` where its symbols are out of reach, and all stays as it is."""
+    """Have libvips, which is loaded, work in low bands from now on; ``False`` where its symbols are out of reach, and nothing changes."""
     if util.find_spec(EXTENSION) is None:
         return False
     try:

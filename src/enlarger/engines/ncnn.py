@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,13 +38,23 @@ SOFTWARE = 3
 
 MOST_THREADS = 64
 
+WAITING = "OMP_WAIT_POLICY"
+"""How threads wait between two layers. benchmarks/README.md has the figures."""
+
 Planes = NDArray[np.float32]
 """``(channels, height, width)``, as ncnn wants it."""
 
 
 def library() -> Any:
     """The module ncnn, imported on first use; it carries no types."""
-    return import_module("ncnn")
+    if "ncnn" in sys.modules or WAITING in os.environ:
+        return import_module("ncnn")
+    # Its OpenMP reads this once, while it is loaded. Threads that wait by spinning keep the processor from whoever has work.
+    os.environ[WAITING] = "passive"
+    try:
+        return import_module("ncnn")
+    finally:
+        del os.environ[WAITING]
 
 
 class NcnnSettings(BaseModel):
