@@ -45,6 +45,9 @@ ALIKE, DEEP, ACROSS = 0.5, 0.5, 0.35
 """Least correlation of what remains with the line, and least depth of its stripes over what they should be; most correlation with
 any line across it, which what was enlarged pixel by pixel has. Of sharp pictures few pass one of them."""
 
+STRAIGHT, SURELY = 5.0, 0.65
+"""Degrees from the horizontal or vertical within which a line must be this much alike: enlarging goes along the axes too."""
+
 SEEN = 0.15
 """Share of the frequencies that must stand out from noise."""
 
@@ -177,7 +180,8 @@ def motion(seen: Sample, noise: float) -> Motion | None:
     best = int(alike.argmax())
     depth = float(tried[best] @ own / sizes[best] ** 2)
     length, angle = near[best]
-    return Motion(length, angle) if alike[best] >= ALIKE and depth >= DEEP and SHORTEST <= length <= LONGEST else None
+    least = SURELY if min(angle % 90, -angle % 90) <= STRAIGHT else ALIKE
+    return Motion(length, angle) if alike[best] >= least and depth >= DEEP and SHORTEST <= length <= LONGEST else None
 
 
 def _power(seen: Sample) -> Floats | None:
