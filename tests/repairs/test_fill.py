@@ -212,3 +212,16 @@ def test_growing_and_depth_agree_with_their_definition(radius: int) -> None:
 def test_depth_counts_from_the_edge() -> None:
     assert depths(hole((20, 20), 4, 4, 9, 9)).max() == 5
     assert depths(hole((20, 20), 4, 4, 9, 9), 3).max() == 3
+
+
+def test_a_rim_that_patches_do_not_meet_is_blended_and_one_that_they_meet_is_not() -> None:
+    """Two halves of one brightness each: patches meet the known there. Noise nobody can foretell: they do not, and steps must not grow."""
+    halves = np.where(np.arange(160)[None, :, None] < 80, 60, 190).astype(np.uint8).repeat(120, 0)
+    mask = hole(halves.shape, 60, 40, 40, 36)
+    assert (fill(halves, mask) == halves).all()
+    noise = np.random.default_rng(3).integers(60, 190, (120, 160, 1)).astype(np.uint8)
+    made = fill(noise, mask).astype(float)
+    across = np.abs(np.diff(made[..., 0], axis=1))
+    steps, inside = across[40:76, [59, 99]].mean(), across[46:70, 70:90].mean()
+    assert inside > 5
+    assert steps < 0.8 * np.abs(np.diff(noise[..., 0].astype(float), axis=1)).mean()

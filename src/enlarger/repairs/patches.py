@@ -196,10 +196,9 @@ class Field:
 
         ``sharp`` above 1 lets the best patches say more. Raises nothing: every unknown pixel has a patch over it.
         """
-        usual = float(np.quantile(self.cost, 0.75)) + 1e-3
-        weight = self.trust * np.exp(-self.cost * np.float32(sharp / (2 * usual))).astype(np.float32) + np.float32(1e-12)
+        weight = self._weight(sharp)
         changed, count = 0.0, 0
-        for rows, columns in self._tiles():
+        for rows, columns in self.tiles():
             said = self._said(rows, columns, weight)
             hole = self.mask[rows, columns]
             old = self.picture[rows, columns][hole]
@@ -211,7 +210,24 @@ class Field:
             count += new.size
         return changed / max(1, count)
 
-    def _tiles(self) -> Iterator[tuple[slice, slice]]:
+    def _weight(self, sharp: float = 1.0) -> Floats:
+        usual = float(np.quantile(self.cost, 0.75)) + 1e-3
+        return np.asarray(self.trust * np.exp(-self.cost * np.float32(sharp / (2 * usual))) + np.float32(1e-12), np.float32)
+
+    def misfit(self) -> Floats:
+        """How far, of 255, what patches say of known pixels beside the mask is from what those are: ``(h, w)``, elsewhere 0."""
+        out, weight = np.zeros(self.mask.shape, np.float32), self._weight()
+        beside = reached(self.mask, 2) & ~self.mask & (self.index >= 0)
+        for rows, columns in self.tiles():
+            down = slice(max(0, rows.start - 2), min(rows.stop + 2, len(out)))
+            across = slice(max(0, columns.start - 2), min(columns.stop + 2, self.mask.shape[1]))
+            said = self._said(down, across, weight)[..., :-1]
+            gap = np.abs(said - self.picture[down, across][..., :-1].astype(np.float32) * self.scale).mean(2)
+            out[down, across] = np.where(beside[down, across], gap, out[down, across])
+        return out
+
+    def tiles(self) -> Iterator[tuple[slice, slice]]:
+        """Squares of at most :data:`VOTE_TILE` that hold the mask: rows and columns."""
         rows, columns = (np.flatnonzero(self.mask.any(axis)) for axis in (1, 0))
         for y in range(int(rows[0]), int(rows[-1]) + 1, VOTE_TILE):
             for x in range(int(columns[0]), int(columns[-1]) + 1, VOTE_TILE):
