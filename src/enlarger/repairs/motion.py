@@ -45,7 +45,7 @@ ALIKE, DEEP, ACROSS = 0.5, 0.5, 0.35
 """Least correlation of what remains with the line, and least depth of its stripes over what they should be; most correlation with
 any line across it, which what was enlarged pixel by pixel has. Of sharp pictures few pass one of them."""
 
-STRAIGHT, SURELY = 5.0, 0.65
+STRAIGHT, SURELY = 7.0, 0.65
 """Degrees from the horizontal or vertical within which a line must be this much alike: enlarging goes along the axes too."""
 
 SEEN = 0.15
