@@ -16,7 +16,8 @@ __all__ = ["CutOut", "Foreground", "NoSubjectError", "NotPlainError", "foregroun
 
 WORKING = 768
 """Longest edge at which ground and subject are told apart."""
-STRIP = 256
+STRIP = 64
+"""Rows that are in memory at once as floats."""
 
 
 class NotPlainError(InputError):
