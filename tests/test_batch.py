@@ -214,7 +214,6 @@ def test_what_is_wrong_with_every_file_is_said_before_the_first(photos: Path, tm
         ({"engine": "none"}, enlarger.EngineMissingError),
         ({"model": "none", "engine": "resample"}, enlarger.EngineMissingError),
         ({"engine": "resample", "settings": {"x": "1"}}, enlarger.UsageError),
-        ({"engine": "resample", "format": "dz"}, enlarger.UsageError),
     ):
         with pytest.raises(error):
             enlarger.enlarge_many([photos], tmp_path / "out", **change)

@@ -57,7 +57,7 @@ def test_a_mark_goes_and_all_else_stays(picture: np.ndarray, tmp_path: Path) -> 
     [
         ("150,100,40,40", "outside the picture"),
         ("0,0,160,128", "covers the whole picture"),
-        ("1,2,3", "is no box"),
+        ("1,2,3", "a box is four whole numbers"),
         ("no-such.png", "no such mask"),
     ],
 )

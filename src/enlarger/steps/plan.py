@@ -216,8 +216,6 @@ def choose_format(header: Header, options: Options, output: Path | None) -> Form
         )
     else:
         chosen = by_suffix or FORMATS.get(header.format, FORMATS["png"])
-    if output is None and chosen.name == "dz":
-        raise UsageError("DeepZoom is many files and needs an output", hint="give --output NAME.dzi", subject="--format")
     if options.quality is not None and chosen.default_quality is None and _said(options, "quality"):
         raise UsageError(f"{chosen.name} is lossless and has no quality", hint="drop it or choose jpeg, webp or avif", subject="--quality")
     return chosen
