@@ -1,7 +1,7 @@
 """Draws the pictures of docs/nets: what each of our nets does well and where it fails, beside the truth and other nets, at 100 %.
 
-Run `python docs/net_pictures.py [NAME...]` with the extras `test` and `classic`. Sources: scikit-image's chelsea, grass and coffee (CC0) and
-astronaut (public domain), made four times smaller, and what is drawn here.
+Run `python docs/net_pictures.py [NAME...]` with the extras `test` and `classic`. Sources: scikit-image's chelsea, grass and coffee
+(CC0) and astronaut (public domain), made four times smaller, and what is drawn here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import io
 import sys
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
@@ -42,8 +41,10 @@ def small(truth: Image.Image) -> Image.Image:
 def lettering() -> Image.Image:
     page = Image.new("RGB", (512, 512), (250, 248, 242))
     pen = ImageDraw.Draw(page)
-    for row, size in enumerate((22, 26, 30, 36, 44, 56, 70)):
-        pen.text((16, 14 + sum((22, 26, 30, 36, 44, 56, 70)[:row]) * 1.35), "Enlarger 1931 agents", (30, 30, 40), ImageFont.load_default(size))
+    top = 14.0
+    for size in (22, 26, 30, 36, 44, 56, 70):
+        pen.text((16, top), "Enlarger 1931 agents", (30, 30, 40), ImageFont.load_default(size))
+        top += size * 1.35
     return page
 
 
@@ -53,13 +54,24 @@ def picture(name: str) -> Image.Image:
     return whole.crop((0, 0, whole.width // 4 * 4, whole.height // 4 * 4))
 
 
-CASES: dict[str, tuple[tuple[str, ...], list[tuple[str, tuple[int, int], int]]]] = {
-    "photo": (("enlarger-photo-x4", X4PLUS), [("chelsea", (140, 40), 0), ("grass", (100, 100), 0), ("lettering", (0, 0), 0)]),
-    "crisp": (("enlarger-photo-x4", "enlarger-crisp-x4", X4PLUS), [("chelsea", (140, 40), 0), ("astronaut", (130, 10), 0), ("grass", (100, 100), 0)]),
-    "restore": (("enlarger-photo-x4", "enlarger-restore-x4", X4PLUS), [("astronaut", (130, 10), 40), ("chelsea", (140, 40), 30), ("lettering", (0, 0), 40)]),
-    "art": (("enlarger-photo-x4", "enlarger-art-x4", X4PLUS), [("lettering", (0, 0), 60), ("coffee", (200, 60), 0)]),
+CAT, FACE, GRASS, LETTERS, CUP = (
+    ("chelsea", (140, 40)),
+    ("astronaut", (130, 10)),
+    ("grass", (100, 100)),
+    ("lettering", (0, 0)),
+    ("coffee", (200, 60)),
+)
+"""A truth, and where the crop of it begins."""
+
+Row = tuple[tuple[str, tuple[int, int]], int]
+
+CASES: dict[str, tuple[tuple[str, ...], list[Row]]] = {
+    "photo": (("enlarger-photo-x4", X4PLUS), [(CAT, 0), (GRASS, 0), (LETTERS, 0)]),
+    "crisp": (("enlarger-photo-x4", "enlarger-crisp-x4", X4PLUS), [(CAT, 0), (FACE, 0), (GRASS, 0)]),
+    "restore": (("enlarger-photo-x4", "enlarger-restore-x4", X4PLUS), [(FACE, 40), (CAT, 30), (LETTERS, 40)]),
+    "art": (("enlarger-photo-x4", "enlarger-art-x4", X4PLUS), [(LETTERS, 60), (CUP, 0)]),
 }
-"""The nets in their columns, behind the truth and the source; then per row the truth, where the crop begins, and the JPEG quality (0: PNG)."""
+"""The nets in their columns, behind the truth and the source; then the rows, each with the JPEG quality of its source (0: PNG)."""
 
 
 def crop(image: Image.Image, at: tuple[int, int]) -> Image.Image:
@@ -73,7 +85,7 @@ def draw(name: str) -> None:
     pen = ImageDraw.Draw(sheet)
     for column, title in enumerate(titles):
         pen.text((column * (SIDE + 6) + 2, 1), title, (60, 60, 60), ImageFont.load_default(13))
-    for row, (source, at, quality) in enumerate(rows):
+    for row, ((source, at), quality) in enumerate(rows):
         truth = picture(source)
         given = jpeg(small(truth), quality) if quality else png(small(truth))
         plain = Image.open(io.BytesIO(given)).convert("RGB").resize(truth.size, Image.Resampling.BICUBIC)
@@ -87,7 +99,6 @@ def draw(name: str) -> None:
     folder = HERE / "nets"
     folder.mkdir(exist_ok=True)
     sheet.save(folder / f"{name}.jpg", quality=90, optimize=True, subsampling=0)
-    print(name, np.asarray(sheet).shape)
 
 
 def main() -> None:

@@ -105,7 +105,12 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("enlarger.repairs.motion", ("NOUNS", "LOOKS")),
     (
         "enlarger.repairs.deblur",
-        ("NOUNS", "PIXELS", "LOOKS", *(f"enlarger.repairs.{part}" for part in ("deblock", "denoise", "motion", "parts", "quiet", "shrinkage"))),
+        (
+            "NOUNS",
+            "PIXELS",
+            "LOOKS",
+            *(f"enlarger.repairs.{part}" for part in ("deblock", "denoise", "motion", "parts", "quiet", "shrinkage")),
+        ),
     ),
     ("enlarger.repairs.clean", ("NOUNS", *(f"enlarger.repairs.{part}" for part in ("denoise", "deblock", "deblur", "motion", "quiet")))),
     *((module, ("NOUNS", "PIXELS", "CODECS", "REPAIRS")) for module in GROUPS["REPAIRS"]),
