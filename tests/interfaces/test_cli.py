@@ -149,7 +149,7 @@ def test_models_and_engines(capsys: pytest.CaptureFixture[str]) -> None:
         (["--quality", "0"], 2, "enlarger: --quality: input should be greater than or equal to 1, not 0"),
         (["--quality", "90"], 2, "enlarger: --quality: png is lossless and has no quality; drop it or choose jpeg, webp or avif"),
         (["--device", "tpu"], 2, "enlarger: --device: device must be cpu, gpu, gpu:N or auto"),
-        (["--format", "bmp"], 2, "enlarger: --format: unknown output format 'bmp'; choose one of jpeg, png, webp, tiff, avif, dz"),
+        (["--format", "bmp"], 2, "enlarger: --format: unknown output format 'bmp'; choose one of jpeg, png, webp, tiff, avif, dz or auto"),
         (["--set", "fast"], 2, "enlarger: --set: 'fast' is not NAME=VALUE"),
         (
             ["--engine", "resample", "--set", "fast=1"],
