@@ -29,6 +29,7 @@ STEPS = (
     "passes",
     "estimate",
     "budget",
+    "share",
     "plan",
     "prepare",
     "flat",

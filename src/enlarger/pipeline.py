@@ -39,10 +39,10 @@ from enlarger.steps import plan
 from enlarger.steps.decode import decode, probe
 from enlarger.steps.dials import deliver, repaired
 from enlarger.steps.fit import fitted
-from enlarger.steps.plan import dials_of
 from enlarger.steps.polish import polished
 from enlarger.steps.protect import protected
 from enlarger.steps.redraw import redrawn
+from enlarger.steps.share import dials_of
 
 if TYPE_CHECKING:
     from enlarger.steps.decode import Source

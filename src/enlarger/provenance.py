@@ -20,7 +20,7 @@ from enlarger.job import Job
 from enlarger.options import Options
 from enlarger.report import Plan, Report, Reproduce, Tiles, Warning_
 from enlarger.result import on_the_whole
-from enlarger.steps import plan
+from enlarger.steps import plan, share
 from enlarger.steps.enlarge import Tally
 from enlarger.steps.triage import triage
 
@@ -36,7 +36,7 @@ def job_key(job: Job) -> str:
         "self_ensemble": options.self_ensemble,
         "skip_flat": options.skip_flat and dials.resemblance >= 50,
         # Dials work on finished canvases, but for those of all stages but the last, from which the next one starts.
-        "depths": [plan.canvas_bits(planned, i, dials) for i in range(len(planned.stages))],
+        "depths": [share.canvas_bits(planned, i, dials) for i in range(len(planned.stages))],
         "between": repr(dials.between) if len(planned.stages) > 1 else "",
         "allow_truncated": options.allow_truncated,
         "srgb": options.srgb,

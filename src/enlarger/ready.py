@@ -10,8 +10,8 @@ from enlarger.progress import Watch
 from enlarger.report import Plan, Prepared
 from enlarger.steps.colour import to_srgb
 from enlarger.steps.crop import part, placed
-from enlarger.steps.plan import with_strengths
 from enlarger.steps.prepare import needs, sight, without_background, without_damage, without_objects
+from enlarger.steps.share import with_strengths
 from enlarger.steps.triage import Damage, damage
 
 

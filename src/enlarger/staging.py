@@ -25,7 +25,7 @@ from enlarger.steps.enlarge import Tally, enlarge_by_picture, enlarge_by_tiles, 
 from enlarger.steps.ensemble import Ensemble
 from enlarger.steps.fit import fitted
 from enlarger.steps.flat import flat_map
-from enlarger.steps.plan import canvas_bits
+from enlarger.steps.share import canvas_bits
 from enlarger.steps.tiles import Grid
 
 REPAIRS = 2

@@ -13,7 +13,7 @@ from PIL import ImageFilter
 from skimage import data
 
 import enlarger
-from enlarger.steps import plan
+from enlarger.steps import share
 from enlarger.steps.decode import decode
 from enlarger.steps.prepare import without_damage, without_objects
 from enlarger.steps.triage import Damage, damage
@@ -125,7 +125,7 @@ def test_the_report_tells_what_was_repaired_and_the_plan_that_it_will_be(picture
 
 
 def test_a_net_that_repairs_is_left_to_it(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "native_dials", lambda spec, model: ("denoise", "deblock"))
+    monkeypatch.setattr(share, "native_dials", lambda spec, model: ("denoise", "deblock"))
     with enlarger.Enlarger(scale=4, model="enlarger-photo-x4", denoise=30) as tool:
         planned = tool.plan(picture)
     assert planned.prepare == {}
@@ -133,7 +133,7 @@ def test_a_net_that_repairs_is_left_to_it(picture: np.ndarray, monkeypatch: pyte
     with enlarger.Enlarger(scale=4, model="enlarger-photo-x4", denoise=30, deblock="auto") as tool:
         planned = tool.plan(picture)
     assert planned.stages[0].native == {"denoise": 30, "deblock": "auto"}
-    seen = plan.with_strengths(planned, {"denoise": 99, "deblock": 0, "deblur": 5})
+    seen = share.with_strengths(planned, {"denoise": 99, "deblock": 0, "deblur": 5})
     assert seen.stages[0].native == {"denoise": 30, "deblock": 0}
 
 
