@@ -391,3 +391,22 @@ def test_recipes_are_whole() -> None:
         assert recipe.degradation in {"clean", *DAMAGES}
         assert recipe.start == "nothing" or recipe.start.startswith("animevideov3") or recipe.start in recipes()
         assert 0 < recipe.decay < recipe.steps
+
+
+def test_shapes_are_compared_by_what_they_reach_and_how_long_they_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ncnn", reason="the base install brings it")
+    from training import shapes
+
+    random = np.random.default_rng(0)
+    made = [random.integers(0, 255, (220, 220, 3), np.uint8)]
+    monkeypatch.setattr(shapes, "Cache", lambda _photos, folder: photos.Pictures(folder, "made", "1", lambda: ((p, 1.0) for p in made)))
+    set14 = tmp_path / "samples" / "set14"
+    set14.mkdir(parents=True)
+    Image.fromarray(made[0]).save(set14 / "001_HR.png")
+    monkeypatch.setenv("ENLARGER_SAMPLES", str(tmp_path / "samples"))
+    monkeypatch.setattr(shapes, "SIDE", 64)
+    few = (Shape(4, 4, 1), Shape(4, 48, 8, "bicubic"))
+    rows = shapes.table(tmp_path, tmp_path / "runs", 2, 1, few)
+    assert [row["net"] for row in rows] == ["4x1-nearest", "48x8-bicubic"]
+    assert all(row["steps"] == 2 and row["psnr_y"] > 5 for row in rows)
+    assert rows[1]["milliseconds"] > 2 * rows[0]["milliseconds"]
