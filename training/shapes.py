@@ -1,7 +1,7 @@
 """What a shape of net is worth: decibels against milliseconds, each trained from nothing for the same few steps, timed as it will be run.
 
-python -m training.shapes --photos DIR --out FILE.json: a table of several shapes of about the same cost. Few steps tell which shape learns faster,
-which need not be the one that ends higher; so a shape is worth a long run only where it leads clearly.
+python -m training.shapes --photos DIR --run DIR --out FILE.json: a table of several shapes of about the same cost. Few steps tell which
+learns faster, which need not be the one that ends higher; so a shape is worth a long run only where it leads clearly.
 """
 
 import argparse
