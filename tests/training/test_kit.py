@@ -410,3 +410,19 @@ def test_shapes_are_compared_by_what_they_reach_and_how_long_they_take(tmp_path:
     assert [row["net"] for row in rows] == ["4x1-nearest", "48x8-bicubic"]
     assert all(row["steps"] == 2 and row["psnr_y"] > 5 for row in rows)
     assert rows[1]["milliseconds"] > 2 * rows[0]["milliseconds"]
+
+
+def test_the_mean_of_two_nets_is_a_net_and_of_different_ones_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training import mean
+
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        weights.save(Compact(Shape(4, 8, 1)), tmp_path / f"{seed}.safetensors")
+    files = [str(tmp_path / f"{n}.safetensors") for n in (1, 2)]
+    monkeypatch.setattr("sys.argv", ["mean", *files, "--share", "0.25", "--out", str(tmp_path / "made.safetensors")])
+    mean.main()
+    one, two, made = (weights.load(tmp_path / f"{n}.safetensors") for n in ("1", "2", "made"))
+    wanted = 0.75 * one.convolutions[1].weight + 0.25 * two.convolutions[1].weight
+    assert torch.allclose(made.convolutions[1].weight, wanted, atol=1e-3)
+    with pytest.raises(ValueError, match="there is no net"):
+        mean.between(one, Compact(Shape(4, 8, 2)), 0.5)
