@@ -14,6 +14,12 @@ from enlarger.files.reader import Reader
 MAX_PACKED = 64
 """Compressed texts that a PNG may hold."""
 
+PIECE = 2**13
+"""Bytes that decoders take from a chunk of pixels at once; of a piece that the file ends in they take nothing."""
+
+INFLATED = 2**16
+"""Bytes that may come of a piece at once."""
+
 
 def png_chunks(reader: Reader) -> Iterator[tuple[bytes, int, int]]:
     """Type, offset and length of the data of each chunk."""
@@ -37,6 +43,37 @@ def inflate(data: bytes, limit: int) -> bytes | None:
         return zlib.decompressobj().decompress(data, limit + 1)
     except zlib.error:
         return None
+
+
+def rows_there(reader: Reader) -> int | None:
+    """How many rows of a PNG can be inflated before its data ends or is found to be wrong; ``None`` when it is interlaced.
+
+    Nothing is kept: memory is that of one piece. Counted is what a decoder gets to see. Filters are not undone, so a row that is there may still be no picture.
+    """
+    stream, got, row, height = zlib.decompressobj(), 0, 1, 0
+    for kind, at, length in png_chunks(reader):
+        if kind == b"IHDR":
+            head = reader.read(at, 13)
+            if len(head) < 13 or head[12]:
+                return None
+            width, height = (int.from_bytes(head[i : i + 4], "big") for i in (0, 4))
+            row = 1 + (width * {2: 3, 4: 2, 6: 4}.get(head[9], 1) * head[8] + 7) // 8
+        elif kind == b"IDAT":
+            sum_, end = zlib.crc32(kind), at + length
+            for place in range(at, end, PIECE):
+                piece = reader.read(place, min(PIECE, end - place))
+                if len(piece) < min(PIECE, end - place):
+                    break
+                sum_ = zlib.crc32(piece, sum_)
+                try:
+                    while piece and got < row * height:
+                        got += len(stream.decompress(piece, INFLATED))
+                        piece = stream.unconsumed_tail
+                except zlib.error:
+                    return min(got // row, height)
+            if reader.read(end, 4) != sum_.to_bytes(4, "big"):
+                break
+    return min(got // row, height)
 
 
 def scan_png(reader: Reader, found: Carried) -> None:

@@ -40,6 +40,7 @@ from enlarger.codecs.vips import (
 from enlarger.errors import DamagedImageError, InputError
 from enlarger.files import metadata as md
 from enlarger.files.containers import Carried, scan
+from enlarger.files.png import rows_there
 from enlarger.files.reader import Reader
 from enlarger.files.sniff import HEAD, belies, camera_raw, sniff
 from enlarger.image import Box, Header, Image, Metadata, Notice, Transfer
@@ -205,8 +206,14 @@ def _salvaged(reader: Reader, format: str, carried: Carried, fail_on: str) -> Im
     Its layout may differ from that of the whole one: GIF gains alpha.
     """
     whole = whole_rows(reader, format, fail_on)
-    # PNG is one stream: past a fault (and what libvips had read ahead of it) nothing is real, so black is left there.
-    image, filled = _read(reader, format, carried, "none", whole + READ_AHEAD if format == "png" else None)
+    limit = None
+    if format == "png":
+        # One stream: past a fault (and what libvips had read ahead of it) nothing is real, only what its buffers held before. So black is
+        # left there, and how far the stream goes is counted.
+        limit, there = whole + READ_AHEAD, rows_there(reader)
+        if there:
+            whole = limit = min(limit, there)
+    image, filled = _read(reader, format, carried, "none", limit)
     height = image.height if _turn(format, carried) < 5 else image.width
     if format == "png":
         whole = max(whole, filled)
@@ -241,6 +248,7 @@ def _read(reader: Reader, format: str, carried: Carried, fail_on: str, limit: in
             for y, rows in () if done else rows_of(picture, FINE_ROWS if end < picture.height else None):
                 if y >= end:
                     break
+                rows = rows[: end - y]
                 values = stored(rows, transfer, header.channels) if header.bits == 32 else stretched(rows, top)
                 canvas.write(Box(0, y, picture.width, len(rows)), at_depth(values, min(header.bits, 16)))
                 done = y + len(rows)
