@@ -32,7 +32,9 @@ def main() -> None:
     if not 0 <= asked.share <= 1:
         parser.error("--share is from 0 to 1")
     first, second = (weights.load(path) for path in asked.nets)
-    weights.save(between(first, second, asked.share), asked.out, mean_of=", ".join(path.stem for path in asked.nets), share=str(asked.share))
+    weights.save(
+        between(first, second, asked.share), asked.out, mean_of=", ".join(path.stem for path in asked.nets), share=str(asked.share)
+    )
 
 
 if __name__ == "__main__":

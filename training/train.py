@@ -124,8 +124,11 @@ class Run:
         source = x[:, :3]
         if self.faithful is not None:
             with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16):
-                known = self.faithful(x)
-            truth = heightened(known.float(), truth, recipe.heighten)
+                known = self.faithful(x).float()
+            # Twice, as the lock, which comes behind every net in use, takes back a part of what was made stronger.
+            for _ in range(2):
+                known = locked(heightened(known, truth, recipe.heighten), source, 3)
+            truth = known
         if recipe.lock:
             y = locked(y, source, recipe.lock)
         loss = LOSSES[recipe.decay_loss if self.step >= self.decay_from else recipe.loss](y, truth)
