@@ -48,7 +48,8 @@ def inflate(data: bytes, limit: int) -> bytes | None:
 def rows_there(reader: Reader) -> int | None:
     """How many rows of a PNG can be inflated before its data ends or is found to be wrong; ``None`` when it is interlaced.
 
-    Nothing is kept: memory is that of one piece. Counted is what a decoder gets to see. Filters are not undone, so a row that is there may still be no picture.
+    Nothing is kept: memory is that of one piece. Counted is what a decoder gets to see. Filters are not undone, so a row that is there may
+    still be no picture.
     """
     stream, got, row, height = zlib.decompressobj(), 0, 1, 0
     for kind, at, length in png_chunks(reader):
