@@ -135,6 +135,14 @@ def test_boxes_do_not_show(data: st.DataObject) -> None:
     assert np.abs(opened(source, size, box) - opened(source, size, Box(0, 0, *size))[box.slices()]).max() < 1e-5
 
 
+def test_a_box_that_begins_in_the_pixel_before_the_one_under_its_middle() -> None:
+    source = np.random.default_rng(22).choice(np.array([0, 90, 255], np.uint8), (22, 27, 1)).repeat(2, 0).repeat(2, 1)
+    opened, size = Redrawer("edges", Settings()), (54, 71)
+    whole = opened(source, size, Box(0, 0, *size))
+    for y in range(71):
+        assert np.abs(opened(source, size, Box(0, y, 54, 1)) - whole[y : y + 1]).max() < 1e-5
+
+
 def pattern(text: str) -> Samples:
     return np.array([[ord(letter) for letter in row] for row in text.split()], np.uint8)[..., None]
 

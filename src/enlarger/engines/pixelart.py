@@ -29,8 +29,9 @@ from enlarger.image import Box, Samples, Tile, to_float
 
 MODELS = ("blocks", "scale2x", "edges")
 
-REACH = 2
-"""True pixels around a place that decide on it: steps of 2 see 1 + 1/2 + 1/4 ..., xBR's rules see 2."""
+REACH = 2 + 1
+"""True pixels around the one under the middle of a place that decide on it: steps of 2 see 1 + 1/2 + 1/4 ..., xBR's rules see 2, and a
+place may begin or end in the pixel beside that one."""
 
 AT_ONCE = 2**19
 """Pixels of the result, about, that are drawn at once."""
