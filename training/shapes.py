@@ -68,7 +68,7 @@ def table(photos: Path, folder: Path, steps: int, threads: int, shapes: tuple[Sh
         name = f"{shape.channels}x{shape.blocks}-{shape.skip}"
         recipe = replace(
             recipes()["photo-x4"], name=name, start="nothing", channels=shape.channels, blocks=shape.blocks, skip=shape.skip,
-            steps=steps, decay=steps // 3, decay_loss="l1",
+            steps=steps, decay=steps // 3, decay_loss="l1", ema=0.98,
         )  # fmt: skip
         run = Run(recipe, folder / name)
         if run.state.exists():
@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.shapes", description=__doc__)
     parser.add_argument("--photos", type=Path, default=os.environ.get("ENLARGER_TRAINING"), help="folder of the photo sets")
     parser.add_argument("--run", type=Path, required=True, help="folder outside the repository for the runs")
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=3000, help="a few hundred from nothing give no more than the plain skip")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "2")))
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
