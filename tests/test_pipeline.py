@@ -421,7 +421,7 @@ def test_native_dials_reach_the_engine_and_are_not_applied_twice(monkeypatch: py
 
 def test_detail_is_between_two_nets_and_is_not_applied_again() -> None:
     """At 100 the default net answers as its crisp sister, byte for byte; at 75 neither as one nor the other."""
-    results = {}
+    results, weights = {}, {}
     for name, wishes in {
         "faithful": {},
         "between": {"detail": 75},
@@ -430,6 +430,8 @@ def test_detail_is_between_two_nets_and_is_not_applied_again() -> None:
     }.items():
         result = enlarger.enlarge(astronaut(60, 60, 48, 40), 4, device="cpu", **wishes)
         results[name] = np.asarray(result.image)
+        weights[name] = set(result.report.plan.stages[0].weights_sha256)
+    assert weights["between"] == weights["crisp"] == weights["faithful"] | weights["sister"]
     assert np.array_equal(results["crisp"], results["sister"])
     apart = {name: float(np.abs(results[name].astype(float) - results["faithful"]).mean()) for name in ("between", "crisp")}
     assert 0.3 * apart["crisp"] < apart["between"] < 0.7 * apart["crisp"]

@@ -50,6 +50,11 @@ class Box(NamedTuple):
     def scaled(self, factor: int) -> Box:
         return Box(self.x * factor, self.y * factor, self.width * factor, self.height * factor)
 
+    def grown(self, by: int, width: int, height: int) -> Box:
+        """With ``by`` pixels more on every side, cut off at the border of a picture of ``width`` x ``height``."""
+        x, y = max(0, self.x - by), max(0, self.y - by)
+        return Box(x, y, min(width, self.right + by) - x, min(height, self.bottom + by) - y)
+
     def slices(self) -> tuple[slice, slice]:
         """To index an ``(h, w, ...)`` array."""
         return slice(self.y, self.bottom), slice(self.x, self.right)

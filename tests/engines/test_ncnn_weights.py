@@ -50,8 +50,9 @@ def matrix(channels: int, colour: float, plane: float = 0.0) -> np.ndarray:
     return answer
 
 
-def row(id_: str, **settings: object) -> ModelSpec:
-    return ModelSpec(id=id_, engine="ncnn", title="", purpose="", scale=2, dials=(), settings={"widest": 16, **settings})
+def row(id_: str, toward: str = "", **settings: object) -> ModelSpec:
+    settings = {"widest": 16, **settings}
+    return ModelSpec(id=id_, engine="ncnn", title="", purpose="", scale=2, dials=(), toward=toward, settings=settings)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from enlarger.engines import find
-from enlarger.engines.engine import Device, Engine, ModelSpec, PictureEngine, TileEngine
+from enlarger.engines.engine import Device, Engine, ModelSpec, PictureEngine, TileEngine, native_dials
 from enlarger.errors import DeviceError, EngineError, EnlargerError
 from enlarger.image import Box, Samples, Tile, enlarged_size
 
@@ -146,6 +146,10 @@ def _settings(subject: Subject) -> None:
     spec = subject.engine.spec
     for dial in subject.model.dials or ():
         _require(dial in spec.dials, f"the model's native dial {dial!r} is none of its engine's")
+    if toward := subject.model.toward:
+        _require("detail" in native_dials(spec, subject.model), f"the model leads toward {toward!r} and has no native dial detail")
+        known = any(model.id == toward for model in subject.engine.models())
+        _require(known, f"the model leads toward {toward!r}, which its engine does not have")
     for dial in spec.dials:
         _require(dial in NATIVE, f"the native dial {dial!r} is none of {', '.join(NATIVE)}")
         _require(dial in spec.settings.model_fields, f"the native dial {dial!r} is no field of the settings, so it would never be heard")

@@ -77,6 +77,7 @@ class ModelSpec(BaseModel):
     package: str = ""
     extra: str = Field(default="", description="The extra of Enlarger that installs the package; empty if it always is.")
     dials: tuple[str, ...] | None = Field(default=None, description="Which of the engine's native dials this model has; None: all.")
+    toward: str = Field(default="", description="The model of the same engine that the native dial detail leads to, from 50 to 100.")
     url: str = ""
     licence: str = ""
     authors: str = ""

@@ -76,7 +76,7 @@ class NetNotes(BaseModel):
     source pixels of context, which must be even (a Winograd tile never starts elsewhere then, and the pieces fit bit for bit).
 
     ``conditions`` are the settings (0 to 100) that the net reads as further channels behind the colours, each a plane of that many
-    hundredths. ``toward`` is the model of the same family that the dial ``detail`` leads to.
+    hundredths.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,7 +86,6 @@ class NetNotes(BaseModel):
     split_halo: int = Field(0, ge=0, multiple_of=2)
     split_area: int = Field(1024, ge=256)
     conditions: tuple[Literal["denoise", "deblock"], ...] = ()
-    toward: str = ""
 
 
 class Ncnn:
@@ -161,7 +160,7 @@ class Net:
             option.use_vulkan_compute = True
             self._net.set_vulkan_device(device.index)
         _open_nets.add(self)
-        other = next((one for one in catalogue("ncnn") if one.id == notes.toward), None)
+        other = next(one for one in catalogue("ncnn") if one.id == model.toward) if model.toward else None
         self._weights = load(self._net, model, other, max(0, settings.detail - 50) / 50)
 
     def __call__(self, tile: Tile) -> Tile:

@@ -61,11 +61,7 @@ class Found:
 
 def boxes(picture: Image) -> list[Box]:
     """Where flat graphics surely are, in pixels of ``picture``, with a square around: seeds need plain colour on both sides."""
-    found = []
-    for box in (one.box for one in candidates(picture) if one.sure):
-        x, y = max(0, box.x - CELL), max(0, box.y - CELL)
-        found.append(Box(x, y, min(picture.width, box.right + CELL) - x, min(picture.height, box.bottom + CELL) - y))
-    return found
+    return [one.box.grown(CELL, picture.width, picture.height) for one in candidates(picture) if one.sure]
 
 
 def candidates(picture: Image) -> list[Found]:

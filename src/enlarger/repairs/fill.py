@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from enlarger.image import Box, Samples
 from enlarger.repairs.ground import spread
-from enlarger.repairs.holes import APART, check, grown, holes, within
+from enlarger.repairs.holes import APART, check, holes, within
 from enlarger.repairs.patches import RADIUS, Field, Floats, Mask, depths, reached
 
 __all__ = ["fill", "fill_in_place"]
@@ -65,7 +65,7 @@ def fill_in_place(samples: Samples, mask: Mask, seed: int = 0) -> None:
         unknown = left[area]
         # What of other holes lies close is filled too, or patches near a cut would see nothing there; it is not written yet.
         hole = np.zeros_like(unknown)
-        hole[within(grown(box, APART, mask.shape), window)] = True
+        hole[within(box.grown(APART, *mask.shape[::-1]), window)] = True
         hole &= unknown
         mine = left[box.slices()].copy()
         result = _filled(samples[area], hole, unknown, np.random.default_rng((seed, number)))
@@ -75,7 +75,7 @@ def fill_in_place(samples: Samples, mask: Mask, seed: int = 0) -> None:
 
 def _window(box: Box, shape: tuple[int, ...]) -> Box:
     side = max(box.width, box.height)
-    return grown(box, max(NEAR, min(3 * side // 2, max(FAR, side // 2))), shape)
+    return box.grown(max(NEAR, min(3 * side // 2, max(FAR, side // 2))), shape[1], shape[0])
 
 
 # --- one hole ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from enlarger.errors import InputError
 from enlarger.image import Box, Samples
 from enlarger.repairs.patches import Mask, reached
 
-__all__ = ["check", "clipped", "grown", "holes", "within"]
+__all__ = ["check", "holes", "within"]
 
 APART = 32
 """Marks closer than this are one hole."""
@@ -47,7 +47,7 @@ def holes(mask: Mask, strip: int) -> Iterator[Box]:
             front += near
         rows, columns = [y for y, _ in group], [x for _, x in group]
         whole = Box(min(columns) * APART, min(rows) * APART, (max(columns) - min(columns) + 1) * APART, (max(rows) - min(rows) + 1) * APART)
-        yield from _pieces(mask, clipped(whole, mask.shape), strip)
+        yield from _pieces(mask, whole.grown(0, *mask.shape[::-1]), strip)
 
 
 def _pieces(mask: Mask, whole: Box, strip: int) -> Iterator[Box]:
@@ -63,16 +63,6 @@ def _pieces(mask: Mask, whole: Box, strip: int) -> Iterator[Box]:
             if marks.any():
                 rows, columns = np.flatnonzero(marks.any(1)), np.flatnonzero(marks.any(0))
                 yield Box(x + int(columns[0]), y + int(rows[0]), int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1)
-
-
-def clipped(box: Box, shape: tuple[int, ...]) -> Box:
-    x, y = max(0, box.x), max(0, box.y)
-    return Box(x, y, min(shape[1], box.right) - x, min(shape[0], box.bottom) - y)
-
-
-def grown(box: Box, by: int, shape: tuple[int, ...]) -> Box:
-    """``box`` with ``by`` pixels more on each side, as far as the picture goes."""
-    return clipped(Box(box.x - by, box.y - by, box.width + 2 * by, box.height + 2 * by), shape)
 
 
 def within(box: Box, window: Box) -> tuple[slice, slice]:

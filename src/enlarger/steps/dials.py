@@ -107,7 +107,7 @@ class _Mix:
         added = lock.on(self._added_energy())
         weight, amplitude = (Canvas(*size, 1, np.float32) for _ in range(2))
         for core in lock.cores(*size):
-            box = lock.grown(core, EDGE, *size)
+            box = core.grown(EDGE, *size)
             source = self.wanted(box)
             first, second = octaves(source, damage.noise)
             due, own = foretold(first, second), window_mean(added(box), WINDOW)

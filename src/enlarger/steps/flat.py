@@ -134,7 +134,7 @@ class FlatMap:
         target = box.scaled(scale)
         read = sizes.below(target)
         if self.grain:
-            read = _grown(read, 6, self.width, self.height)
+            read = read.grown(6, self.width, self.height)
         seen = samples[read.slices()]
         if (seen == seen[0, 0]).all():
             one = planes_of(seen[:1, :1], bands)[:, 0, 0]
@@ -358,7 +358,3 @@ def _climb(start: int, stop: int, scale: int) -> NDArray[np.float32]:
     corners = np.arange(-(-stop // CELL) - start // CELL + 1)
     share: NDArray[np.float32] = np.clip(1 - np.abs(at[:, None] - corners), 0, 1).astype(np.float32)
     return share
-
-
-def _grown(box: Box, by: int, width: int, height: int) -> Box:
-    return box_between(max(0, box.x - by), max(0, box.y - by), min(width, box.right + by), min(height, box.bottom + by))

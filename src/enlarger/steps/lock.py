@@ -83,7 +83,7 @@ def target(picture: Image, reduced: Field, damage: Damage) -> Field:
         return source
     canvas = Canvas(picture.width, picture.height, picture.channels, np.float32)
     for core in cores(picture.width, picture.height):
-        box = grown(core, context, picture.width, picture.height)
+        box = core.grown(context, picture.width, picture.height)
         x, d = source(box), reduced(box)
         canvas.write(core, cut(d + _worth_keeping(x, x - d, box, damage), box, core).transpose(1, 2, 0))
     return on(canvas)
@@ -94,7 +94,7 @@ def solve(wanted: Field, sizes: Sizes, channels: int) -> Canvas:
     canvas = Canvas(sizes.width, sizes.height, channels, np.float32)
     rounds = tuple(_Rounds(up, down) for up, down in zip(sizes.up, sizes.down, strict=True))
     for core in cores(sizes.width, sizes.height):
-        box = grown(core, ROUNDS * REACH, sizes.width, sizes.height)
+        box = core.grown(ROUNDS * REACH, sizes.width, sizes.height)
         z = _back_projected(wanted(box), box, rounds)
         canvas.write(core, cut(z, box, core).transpose(1, 2, 0))
     return canvas
@@ -166,11 +166,6 @@ def cores(width: int, height: int) -> Iterator[Box]:
     for y in range(0, height, CORE):
         for x in range(0, width, CORE):
             yield Box(x, y, min(CORE, width - x), min(CORE, height - y))
-
-
-def grown(box: Box, by: int, width: int, height: int) -> Box:
-    x, y = max(0, box.x - by), max(0, box.y - by)
-    return Box(x, y, min(width, box.right + by) - x, min(height, box.bottom + by) - y)
 
 
 def cut(planes: Planes, box: Box, core: Box) -> Planes:

@@ -4,7 +4,6 @@ feathered into the rest; flat graphics are redrawn in their own colours (redraw.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enlarger.errors import InputError, UsageError
 from enlarger.image import Box, Image
@@ -51,7 +50,7 @@ def protected(words: str, picture: Image, size: tuple[int, int]) -> list[Protect
                 hint="pip install 'enlarger[faces]' and enlarger models --fetch yunet, or name boxes",
                 subject="--protect",
             )
-        found += [("face", _grown(box, round(AROUND_FACE * box.width), picture)) for box in places]
+        found += [("face", box.grown(round(AROUND_FACE * box.width), picture.width, picture.height)) for box in places]
     found += [("graphic", box) for box in drawn]
     across, down = size[0] / picture.width, size[1] / picture.height
     return [Protected(kind=kind, box=_scaled(box, across, down)) for kind, box in found]
@@ -66,11 +65,6 @@ def _within(box: Box, other: Box) -> bool:
     return other.x <= box.x and other.y <= box.y and box.right <= other.right and box.bottom <= other.bottom
 
 
-def _grown(box: Box, by: int, picture: Image) -> Box:
-    x, y = max(0, box.x - by), max(0, box.y - by)
-    return Box(x, y, min(picture.width, box.right + by) - x, min(picture.height, box.bottom + by) - y)
-
-
 def text_of(picture: Image) -> list[Box]:
     """Where lines of letters are, with what is above and below their small letters; neighbouring lines are one box."""
     marked = np.zeros((-(-picture.height // CELL), -(-picture.width // CELL)), bool)
@@ -79,13 +73,5 @@ def text_of(picture: Image) -> list[Box]:
             high = bottom - top
             rows = slice(max(0, y + top - high) // CELL, -(-min(picture.height, y + bottom + high) // CELL))
             marked[rows, left // CELL : -(-right // CELL)] = True
-    return [_cut(Box(x * CELL, y * CELL, w * CELL, h * CELL), picture) for x, y, w, h in _islands(marked)]
-
-
-def _cut(box: Box, picture: Image) -> Box:
-    return Box(box.x, box.y, min(box.right, picture.width) - box.x, min(box.bottom, picture.height) - box.y)
-
-
-def _islands(mask: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
-    """Bounding boxes ``x, y, width, height`` of what hangs together in ``mask``, corners included."""
-    return [(x.start, y.start, x.stop - x.start, y.stop - y.start) for y, x in labelled(mask)[1]]
+    cells = (Box(x.start, y.start, x.stop - x.start, y.stop - y.start) for y, x in labelled(marked)[1])
+    return [box.scaled(CELL).grown(0, picture.width, picture.height) for box in cells]

@@ -42,7 +42,16 @@ def with_native(stages: Sequence[Stage], options: Options) -> tuple[Stage, ...]:
         (s, {n: v for n, v in everywhere.items() if n in able} | (repairs if i == 0 else {}))
         for i, (s, able) in enumerate(zip(stages, can, strict=True))
     )
-    return tuple(stage.model_copy(update={"native": native}) for stage, native in rows)
+    return tuple(stage.model_copy(update={"native": native, "weights_sha256": _weights(stage, native)}) for stage, native in rows)
+
+
+def _weights(stage: Stage, native: Mapping[str, object]) -> tuple[str, ...]:
+    """Of all files that the stage is computed from: of two models where its own goes a part of the way to another."""
+    model = _model_of(stage)
+    if "detail" not in native or not model.toward:
+        return stage.weights_sha256
+    other = next(m for m in find(stage.engine).models() if m.id == model.toward)
+    return (*stage.weights_sha256, *(file.sha256 for file in other.files))
 
 
 def repairs_of(stages: Sequence[Stage], options: Options) -> dict[str, str]:

@@ -80,7 +80,7 @@ class Grid:
 
     def grown(self, box: Box, by: int) -> Box:
         """``box`` with ``by`` pixels more on every side, cut off at the picture's border."""
-        return box_between(max(0, box.x - by), max(0, box.y - by), min(self.width, box.right + by), min(self.height, box.bottom + by))
+        return box.grown(by, self.width, self.height)
 
     @property
     def work(self) -> float:
