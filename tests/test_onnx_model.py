@@ -10,7 +10,7 @@ from tests.onnx_models import NEEDS_ONNX, Played, lama, matte
 
 from enlarger import onnx_model
 from enlarger.errors import EngineError, OutOfMemoryError, WeightsError
-from enlarger.onnx_model import Model, open_model, outside_data
+from enlarger.onnx_model import Model, let_go, open_model, outside_data
 
 IMAGE = np.full((1, 3, 4, 4), 0.5, np.float32)
 
@@ -80,6 +80,19 @@ def test_a_file_is_run(tmp_path: Path) -> None:
     spoilt = open_model(lama(tmp_path / "b.onnx", 8, 8, spoilt=float("nan")), "lama")
     with pytest.raises(EngineError, match="NaN"):
         spoilt(np.full((1, 3, 8, 8), 0.5, np.float32), mask)
+
+
+@NEEDS_ONNX
+def test_a_model_stays_open_until_its_file_changes_or_it_is_let_go(tmp_path: Path) -> None:
+    path = lama(tmp_path / "a.onnx", 8, 8)
+    first = open_model(path, "lama")
+    assert open_model(path, "lama") is first
+    assert open_model(path, "lama", threads=1) is not first
+    let_go()
+    second = open_model(path, "lama")
+    assert second is not first
+    lama(path, 16, 16)
+    assert open_model(path, "lama").inputs[0].shape == (None, 3, 16, 16)
 
 
 @NEEDS_ONNX

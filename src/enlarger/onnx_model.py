@@ -10,6 +10,7 @@ import importlib.util
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,27 @@ def missing() -> str:
 
 
 def open_model(path: Path, subject: str, *, threads: int | None = None) -> Model:
-    """The model in ``path``, to be run by ``threads`` threads (by default as many as there are cores). Raises :class:`WeightsError`."""
+    """The model in ``path``, to be run by ``threads`` threads (by default as many as there are cores). Raises :class:`WeightsError`.
+
+    The last two stay open for the next picture, until :func:`let_go`: loading one takes longer than many pictures do.
+    """
     if hint := missing():
         raise WeightsError("needs onnxruntime, which is not installed", hint=hint, subject=subject)
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise WeightsError(f"{path.name} cannot be read ({error.strerror})", hint=f"look at {path}", subject=subject) from error
+    return _opened(path, stat.st_size, stat.st_mtime_ns, subject, threads)
+
+
+def let_go() -> None:
+    """Close what :func:`open_model` keeps."""
+    _opened.cache_clear()
+
+
+@lru_cache(maxsize=2)
+def _opened(path: Path, size: int, modified: int, subject: str, threads: int | None) -> Model:
+    """``size`` and ``modified`` make a changed file another one."""
     if named := outside_data(path, subject):
         message = f"{path.name} keeps its weights in another file ({named}), which is not read"
         raise WeightsError(message, hint="save it as one file", subject=subject)

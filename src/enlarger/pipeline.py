@@ -25,6 +25,7 @@ from enlarger.image import Box, Header, Image, Notice, Samples
 from enlarger.job import NO_WISHES, Call, Job
 from enlarger.journal import Work, work_folder
 from enlarger.manifest import sha256_of
+from enlarger.onnx_model import let_go
 from enlarger.options import Dials, Options
 from enlarger.preflight import check_decoding, check_room
 from enlarger.progress import Cancel, OnProgress, Watch
@@ -225,8 +226,9 @@ class Enlarger:
         return samples
 
     def close(self) -> None:
-        """Close all engines; the next picture opens them again."""
+        """Close all engines, and nets that repaired; the next picture opens them again."""
         self.engines.close()
+        let_go()
 
     def __enter__(self) -> Enlarger:
         return self

@@ -147,6 +147,7 @@ BREACHES: dict[str, tuple[str, Callable[[], Toy]]] = {
     "unknown settings vanish": ("settings", lambda: Toy(spec={"settings": Lenient})),
     "a dial nobody knows": ("settings", lambda: Toy(spec={"dials": ("volume",)})),
     "a dial that is never heard": ("settings", lambda: Toy(spec={"dials": ("detail",)})),
+    "a dial that leads to nobody": ("settings", lambda: Toy(model={"toward": "x"})),
     "writes to its input": ("input untouched", lambda: Toy(in_place)),
     "unlocks and writes to its input": ("input untouched", lambda: Toy(writing)),
     "too small": ("shape", lambda: Toy(lambda tile: double(tile)[:-1])),
