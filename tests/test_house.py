@@ -63,6 +63,7 @@ NOUNS = (
     "jobs",
     "scratch",
     "heap",
+    "threads",
     "fidelity",
     "model_files",
     "onnx_model",

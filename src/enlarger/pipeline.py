@@ -10,6 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from enlarger.options import Dials, Options
 from enlarger.preflight import check_decoding, check_room
 from enlarger.progress import Cancel, OnProgress, Watch
 from enlarger.proof import Proof
-from enlarger.provenance import job_key, report_of
+from enlarger.provenance import job_key, look, report_of
 from enlarger.ready import made_ready
 from enlarger.report import Plan
 from enlarger.result import Result, path_of_report
@@ -44,6 +45,7 @@ from enlarger.steps.polish import polished
 from enlarger.steps.protect import protected
 from enlarger.steps.redraw import redrawn
 from enlarger.steps.share import dials_of
+from enlarger.threads import aside, at_most
 
 if TYPE_CHECKING:
     from enlarger.steps.decode import Source
@@ -137,7 +139,7 @@ class Enlarger:
             picture = _readers(options)[1](source, allow_truncated=options.allow_truncated)
         watch.add("decode", time.perf_counter() - started - watch.timings["plan"])
         seen = time.perf_counter()
-        with scratch(call.scratch(planned)):
+        with scratch(call.scratch(planned)), at_most(options.threads):
             ready = made_ready(picture, planned, options, watch)
         planned = ready.planned
         repairing = sum(repair.seconds for repair in ready.done)
@@ -156,7 +158,8 @@ class Enlarger:
         """The second third of :meth:`enlarge`: the engines. What is finished is kept in ``job.work``."""
         picture, planned, options, watch = job.picture, job.planned, job.options, job.watch
         kept = self.work_of(job)
-        with scratch(job.call.scratch(planned)):
+        with scratch(job.call.scratch(planned)), at_most(options.threads):
+            looked = aside(partial(look, job))
             samples, tally = run_stages(self.engines, job, kept)
             samples = _polished(job, _protected(job, samples))
             proof = Proof(
@@ -165,7 +168,7 @@ class Enlarger:
             if planned.stages:
                 proof.shake(self.engines.whole_net(planned.stages[0], options), lambda: watch.step("verify"))
             samples = self._proved(job, samples, proof)
-        report = report_of(job, tally, proof.fidelity)
+        report = report_of(job, tally, proof.fidelity, looked)
         job.result = Result(samples, picture, job.kind, target_of(planned), report, proof, job.sights)
 
     def work_of(self, job: Job) -> Work | None:

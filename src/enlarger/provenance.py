@@ -8,6 +8,7 @@ import json
 import platform
 import shlex
 import time
+from collections.abc import Callable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,7 @@ from enlarger.job import Job
 from enlarger.options import Options
 from enlarger.report import Plan, Report, Reproduce, Tiles, Warning_
 from enlarger.result import on_the_whole
+from enlarger.seen import Triage
 from enlarger.steps import plan, share
 from enlarger.steps.enlarge import Tally
 from enlarger.steps.triage import triage
@@ -53,12 +55,17 @@ def job_key(job: Job) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def report_of(job: Job, tally: Tally, fidelity: Fidelity | None) -> Report:
-    """What was done, before there is a file."""
+def look(job: Job) -> Triage:
+    """What the source of ``job`` is, for the report."""
+    return triage(job.original, job.damage if job.original is job.picture else None)
+
+
+def report_of(job: Job, tally: Tally, fidelity: Fidelity | None, looked: Callable[[], Triage]) -> Report:
+    """What was done, before there is a file. ``looked`` gives what :func:`look` found."""
     picture, planned, options, watch, work = job.picture, job.planned, job.options, job.watch, job.work
     source = planned.source.model_copy(update={"sha256": picture.sha256})
     started = time.perf_counter()
-    seen = triage(job.original, job.damage if job.original is picture else None).model_dump(mode="json", exclude={"path"})
+    seen = looked().model_dump(mode="json", exclude={"path"})
     watch.add("triage", time.perf_counter() - started)
     watch.total()
     notices = [*picture.notices, *job.notices]

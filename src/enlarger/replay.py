@@ -26,6 +26,7 @@ from enlarger.steps import encode
 from enlarger.steps.decode import decode
 from enlarger.steps.edits import corrected
 from enlarger.steps.reopened import Target
+from enlarger.threads import at_most
 
 IGNORED = {"seconds", "native"}
 """Of stages: what is a guess, and what is only known once the source is decoded."""
@@ -150,7 +151,7 @@ def _paused(tool: Enlarger, job: Job) -> Plan:
         if path is picture or not (job.first and path.exists()):
             check_output(path, overwrite=job.call.overwrite, source=Path(planned.source.name))
     work = tool.work_of(job)
-    with scratch(job.call.scratch(planned)):
+    with scratch(job.call.scratch(planned)), at_most(job.options.threads):
         samples, _ = run_stages(tool.engines, job, work, until=number)
         stage = planned.stages[number - 1]
         target = Target("png", None, stage.out_width, stage.out_height, 16)

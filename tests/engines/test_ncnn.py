@@ -18,10 +18,11 @@ from tests.nets import MODELS, NEEDS_CLASSIC, nets
 from enlarger.engines import find, ncnn_weights
 from enlarger.engines import ncnn as engine_module
 from enlarger.engines.engine import Device, ModelSpec, NoSettings
-from enlarger.engines.ncnn import Net, default_threads, engine, pieces
+from enlarger.engines.ncnn import Net, engine, pieces
 from enlarger.engines.weights import locate
 from enlarger.errors import DeviceError, EngineError, OutOfMemoryError, UnsupportedError, WeightsError
 from enlarger.image import Tile
+from enlarger.threads import default_threads
 
 FAST, ANIME = MODELS["enlarger-photo-x4"], MODELS["realesrgan-x4plus-anime"]
 CPU = Device("cpu", threads=1)
@@ -409,18 +410,9 @@ def test_cpu_never_touches_vulkan() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_default_threads_keep_to_what_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 1 <= default_threads() <= len(os.sched_getaffinity(0))
+def test_threads_are_as_many_as_the_process_may_use_unless_said() -> None:
     assert engine.device("cpu", None).threads == default_threads()
     assert engine.device("cpu", 7).threads == 7
-    files = {f"/sys/devices/system/cpu/cpu{n}/topology/thread_siblings_list": f"{n % 4},{n % 4 + 4}" for n in range(8)}
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    monkeypatch.setattr(engine_module, "_text", lambda path: files.get(path, ""))
-    assert default_threads() == 4, "two threads of a core count once"
-    files["/sys/fs/cgroup/cpu.max"] = "250000 100000"
-    assert default_threads() == 2, "a quota of 2.5 cores is two threads"
-    files["/sys/fs/cgroup/cpu.max"] = "50000 100000"
-    assert default_threads() == 1
 
 
 def test_found_by_its_entry_point() -> None:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakSet
 
@@ -28,6 +27,7 @@ from enlarger.engines.ncnn_weights import load
 from enlarger.engines.weights import catalogue
 from enlarger.errors import DeviceError, EngineError, OutOfMemoryError, UnsupportedError, WeightsError
 from enlarger.image import Tile
+from enlarger.threads import default_threads
 
 INPUT, OUTPUT = "data", "output"
 OUT_OF_MEMORY = -100
@@ -35,8 +35,6 @@ OUT_OF_MEMORY = -100
 
 SOFTWARE = 3
 """ncnn's type of a Vulkan device that is the CPU in disguise (llvmpipe): right for tests, slower than the CPU path."""
-
-MOST_THREADS = 64
 
 WAITING = "OMP_WAIT_POLICY"
 """How threads wait between two layers. benchmarks/README.md has the figures."""
@@ -351,26 +349,6 @@ def _leave_vulkan() -> None:
     for net in list(_open_nets):
         net.close()
     ncnn.destroy_gpu_instance()
-
-
-def default_threads() -> int:
-    """Physical cores that this process may use: within its affinity mask and its cgroup's quota, at most 64."""
-    if not hasattr(os, "sched_getaffinity"):
-        return min(MOST_THREADS, os.cpu_count() or 1)
-    allowed = os.sched_getaffinity(0)
-    # Two threads on one core share its vector units: a second one brings nothing to Winograd.
-    cores = {_text(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in allowed}
-    quota, period = (_text("/sys/fs/cgroup/cpu.max") or "max 100000").split()
-    limit = len(cores) if quota == "max" else max(1, int(quota) // int(period))
-    return max(1, min(len(cores), limit, MOST_THREADS))
-
-
-def _text(path: str) -> str:
-    """A small system file, or nothing where there is none."""
-    try:
-        return Path(path).read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
 
 
 def _check(status: int, model: ModelSpec) -> None:

@@ -30,8 +30,9 @@ from enlarger.pixels.spectrum import WINDOW, cell_edges, cell_means, foretold, l
 from enlarger.steps import lock
 from enlarger.steps.enlarge import quantise
 from enlarger.steps.triage import Damage
+from enlarger.threads import in_order
 
-STRIP = 2**20
+STRIP = 2**19
 """Samples of the result, about, that are made at once."""
 
 RELOCKS = 2
@@ -61,12 +62,12 @@ def deliver(enlarged: Samples, picture: Image, dials: Dials, damage: Damage, bit
         final = np.uint8 if bits == 8 else np.uint16
         # Below 50 the engine's colours are wanted back in part, so there is nothing to lock again.
         relocks = RELOCKS if dials.mixes and dials.resemblance >= 50 else 0
-        canvas = mix.written(mix.strips(), np.uint16 if relocks else final)
+        canvas = mix.written(mix.mixed, np.uint16 if relocks else final)
         for left in reversed(range(relocks)):
             canvas = mix.written(mix.relocked(canvas.samples()), np.uint16 if left else final)
         if mix.clipped > CLIPPED * enlarged.size and not dials.mixes and dials.resemblance >= 50:
             mix.lock_clipped(canvas.samples())
-            canvas = mix.written(mix.strips(), final)
+            canvas = mix.written(mix.mixed, final)
         return canvas
 
 
@@ -75,9 +76,6 @@ def repaired(delivered: Samples, picture: Image, damage: Damage, boxes: list[Box
     with threadpool_limits(1, "blas"):  # type: ignore[no-untyped-call]
         mix = _Mix(delivered, picture, Dials(resemblance=100), damage)
         return mix.written(mix.blended(boxes), np.uint8 if bits == 8 else np.uint16)
-
-
-Strips = Iterator[tuple[Box, Planes]]
 
 
 class _Mix:
@@ -105,8 +103,8 @@ class _Mix:
         """How much of the added part is taken, and the amplitude of the grain, ``(1, h, w)`` each."""
         size = self.sizes.width, self.sizes.height
         added = lock.on(self._added_energy())
-        weight, amplitude = (Canvas(*size, 1, np.float32) for _ in range(2))
-        for core in lock.cores(*size):
+
+        def map_of(core: Box) -> Planes:
             box = core.grown(EDGE, *size)
             source = self.wanted(box)
             first, second = octaves(source, damage.noise)
@@ -115,31 +113,36 @@ class _Mix:
             kept = 1 - pull * (1 - np.sqrt(np.minimum(1, due / np.maximum(own, np.float32(1e-9)))))
             missing = np.maximum(due - own * kept**2, 0) * textured(source, first)
             strength = np.float32(max(0, self.dials.texture - 50) / 50)
-            weight.write(core, lock.cut(kept, box, core).transpose(1, 2, 0))
-            amplitude.write(core, lock.cut(np.sqrt(strength * missing), box, core).transpose(1, 2, 0))
-        return lock.on(weight), lock.on(amplitude)
+            return lock.cut(np.concatenate((kept, np.sqrt(strength * missing))), box, core)
+
+        both = lock.on(lock.filled(Canvas(*size, 2, np.float32), map_of, lock.cores(*size)))
+        return (lambda box: both(box)[:1]), (lambda box: both(box)[1:])
 
     def _added_energy(self) -> Canvas:
         """Mean square of the added part's luma per source pixel, on a float32 canvas."""
-        canvas = Canvas(self.sizes.width, self.sizes.height, 1, np.float32)
         columns = cell_edges(self.sizes.width, self.sizes.out_width, 0, self.sizes.width)
-        for first, last, box in self._strips():
+
+        def energy(below: Box) -> Planes:
+            box = self._over(below)
             own, base = self._locked(box), self.enlarge(self.base, box)
-            rows = cell_edges(self.sizes.height, self.sizes.out_height, first, last)
-            means = cell_means(luma(own - base) ** 2, rows, columns)
-            canvas.write(Box(0, first, self.sizes.width, last - first), means.transpose(1, 2, 0))
-        return canvas
+            rows = cell_edges(self.sizes.height, self.sizes.out_height, below.y, below.bottom)
+            return cell_means(luma(own - base) ** 2, rows, columns)
+
+        return lock.filled(Canvas(self.sizes.width, self.sizes.height, 1, np.float32), energy, self._strips())
 
     # --- strips of the result ---
 
-    def _strips(self) -> Iterator[tuple[int, int, Box]]:
-        """Strips of the result that hold whole source rows: these rows, and the box."""
+    def _strips(self) -> Iterator[Box]:
+        """Rows of the source."""
         sizes = self.sizes
         step = max(1, STRIP * sizes.height // (sizes.out_width * sizes.out_height))
         for first in range(0, sizes.height, step):
-            last = min(first + step, sizes.height)
-            top, bottom = (int(edge) for edge in cell_edges(sizes.height, sizes.out_height, first, last)[[0, -1]])
-            yield first, last, Box(0, top, sizes.out_width, bottom - top)
+            yield Box(0, first, sizes.width, min(step, sizes.height - first))
+
+    def _over(self, strip: Box) -> Box:
+        """What lies over source rows in the result."""
+        top, bottom = (int(edge) for edge in cell_edges(self.sizes.height, self.sizes.out_height, strip.y, strip.bottom)[[0, -1]])
+        return Box(0, top, self.sizes.out_width, bottom - top)
 
     def enlarge(self, field: lock.Field, box: Box) -> Planes:
         """``box`` of U of a field."""
@@ -152,34 +155,32 @@ class _Mix:
             own += np.float32(strength) * self.enlarge(self.z, box)
         return own
 
-    def strips(self) -> Strips:
+    def mixed(self, box: Box) -> Planes:
         """The mixture, before it is clipped."""
         strength = min(self.dials.resemblance, 50) / 50
-        for _, _, box in self._strips():
-            if not self.dials.mixes:
-                yield box, self._locked(box, strength)
-                continue
-            base = self.enlarge(self.base, box)
-            added = self._locked(box) - base
-            added *= np.float32(self.dials.detail / 50) * self.enlarge(self.weight, box)
-            if strength < 1:
-                added -= np.float32(1 - strength) * self.enlarge(self.z, box)
-            if self.dials.texture > 50:
-                amplitude = np.maximum(self.enlarge(self.grain, box), 0)
-                factor = self.sizes.out_width / self.sizes.width
-                added += amplitude * grain(self.dials.seed, box.width, box.y, box.bottom, factor)
-            yield box, base + added
+        if not self.dials.mixes:
+            return self._locked(box, strength)
+        base = self.enlarge(self.base, box)
+        added = self._locked(box) - base
+        added *= np.float32(self.dials.detail / 50) * self.enlarge(self.weight, box)
+        if strength < 1:
+            added -= np.float32(1 - strength) * self.enlarge(self.z, box)
+        if self.dials.texture > 50:
+            amplitude = np.maximum(self.enlarge(self.grain, box), 0)
+            factor = self.sizes.out_width / self.sizes.width
+            added += amplitude * grain(self.dials.seed, box.width, box.y, box.bottom, factor)
+        return base + added
 
-    def relocked(self, mixed: Samples) -> Strips:
+    def relocked(self, mixed: Samples) -> lock.Field:
         """What is missing of ``D(y) = x'`` in a clipped mixture, added to it."""
         reduced = lock.on(lock.reduce(mixed, self.sizes, self.channels))
         z = self._solved(lambda box: self.wanted(box) - reduced(box))
-        for _, _, box in self._strips():
-            yield box, planes_of(mixed[box.y : box.bottom], self.channels) + self.enlarge(z, box)
+        return lambda box: planes_of(mixed[box.y : box.bottom], self.channels) + self.enlarge(z, box)
 
-    def blended(self, boxes: list[Box]) -> Strips:
+    def blended(self, boxes: list[Box]) -> lock.Field:
         """What was delivered, and the base in ``boxes``, with a climb of :data:`BLEND` pixels around them."""
-        for _, _, box in self._strips():
+
+        def blend(box: Box) -> Planes:
             own = planes_of(self.enlarged[box.y : box.bottom], self.channels)
             share = np.zeros((box.height, box.width), np.float32)
             y, x = np.arange(box.y, box.bottom), np.arange(box.width)
@@ -190,7 +191,9 @@ class _Mix:
                 np.maximum(share, near, out=share, casting="same_kind")
             if share.any():
                 own += share * (self.enlarge(self.base, box) - own)
-            yield box, own
+            return own
+
+        return blend
 
     def lock_clipped(self, delivered: Samples) -> None:
         """Raise and lower ``z`` by what is missing of ``D(y) = x'`` in what was delivered with it."""
@@ -198,19 +201,26 @@ class _Mix:
         more = self._solved(lambda box: self.wanted(box) - reduced(box))
         self.z = lambda box: z(box) + more(box)
 
-    def written(self, strips: Strips, dtype: type[np.uint8] | type[np.uint16]) -> Canvas:
-        """Strips on a canvas, with alpha beside them, and exact where they must be."""
+    def written(self, make: lock.Field, dtype: type[np.uint8] | type[np.uint16]) -> Canvas:
+        """What ``make`` answers, on a canvas, with alpha beside it, and exact where it must be."""
         height, width, bands = self.enlarged.shape
         canvas = Canvas(width, height, bands, dtype)
-        for box, planes in strips:
+
+        def strip(box: Box) -> tuple[Samples, int]:
+            planes, clipped = make(box), 0
             # Most strips clip nothing, which their extremes tell at a fraction of the cost of counting.
             if planes.max() > 1 + 1 / 255 or planes.min() < -1 / 255:
-                self.clipped += int(np.count_nonzero(planes > 1 + 1 / 255) + np.count_nonzero(planes < -1 / 255))
+                clipped = int(np.count_nonzero(planes > 1 + 1 / 255) + np.count_nonzero(planes < -1 / 255))
             tile = self._exact(planes, box).transpose(1, 2, 0)
             if bands > self.channels:
                 alpha = planes_of(self.enlarged[box.y : box.bottom, :, -1:], 1)
                 tile = np.concatenate((tile, alpha.transpose(1, 2, 0)), axis=2)
-            canvas.write(box, quantise(tile, canvas.dtype))
+            return quantise(tile, canvas.dtype), clipped
+
+        boxes = [self._over(rows) for rows in self._strips()]
+        for box, (samples, clipped) in zip(boxes, in_order(strip, boxes), strict=True):
+            self.clipped += clipped
+            canvas.write(box, samples)
         return canvas
 
     def _exact(self, planes: Planes, box: Box) -> Planes:

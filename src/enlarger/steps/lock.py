@@ -14,7 +14,7 @@ to reduce it and once to add ``U(z)``, no tile needs a larger halo, and no seam 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from enlarger.pixels.bands import NOISE_GAIN, bands, window_mean
 from enlarger.pixels.jpeg_cells import outside_cells
 from enlarger.pixels.scaling import Planes, Scaling, Sizes, planes_of
 from enlarger.steps.triage import Damage
+from enlarger.threads import in_order
 
 ROUNDS = 5
 """Of back-projection; 3 leave 53 dB between ``D(y)`` and ``x``, 8 gain nothing that 8 bits show."""
@@ -47,7 +48,7 @@ THRESHOLD = 2.5
 KEPT = 64
 """Parts of the matrix of an axis that are remembered."""
 
-STRIP = 2**21
+STRIP = 2**20
 """Samples of the enlargement, about, that are reduced at once."""
 
 
@@ -62,13 +63,21 @@ def on(canvas: Canvas) -> Field:
 
 def reduce(enlarged: Samples, sizes: Sizes, channels: int) -> Canvas:
     """D of the first ``channels`` bands of ``enlarged``, on a float32 canvas of the source's size."""
-    canvas = Canvas(sizes.width, sizes.height, channels, np.float32)
     step = max(1, STRIP * sizes.height // (sizes.out_width * sizes.out_height))
-    for y in range(0, sizes.height, step):
-        rows = min(step, sizes.height - y)
-        low, high = sizes.down[1].needs(y, y + rows)
-        small = sizes.reduced_rows(planes_of(enlarged[low:high], channels), low, y, y + rows)
-        canvas.write(Box(0, y, sizes.width, rows), small.transpose(1, 2, 0))
+
+    def rows(box: Box) -> Planes:
+        low, high = sizes.down[1].needs(box.y, box.bottom)
+        return sizes.reduced_rows(planes_of(enlarged[low:high], channels), low, box.y, box.bottom)
+
+    strips = [Box(0, y, sizes.width, min(step, sizes.height - y)) for y in range(0, sizes.height, step)]
+    return filled(Canvas(sizes.width, sizes.height, channels, np.float32), rows, strips)
+
+
+def filled(canvas: Canvas, make: Field, boxes: Iterable[Box]) -> Canvas:
+    """``canvas`` with what ``make`` answers for each of ``boxes``."""
+    boxes = list(boxes)
+    for box, planes in zip(boxes, in_order(make, boxes), strict=True):
+        canvas.write(box, planes.transpose(1, 2, 0))
     return canvas
 
 
@@ -81,23 +90,25 @@ def target(picture: Image, reduced: Field, damage: Damage) -> Field:
 
     if context == 0:
         return source
-    canvas = Canvas(picture.width, picture.height, picture.channels, np.float32)
-    for core in cores(picture.width, picture.height):
+
+    def signal(core: Box) -> Planes:
         box = core.grown(context, picture.width, picture.height)
         x, d = source(box), reduced(box)
-        canvas.write(core, cut(d + _worth_keeping(x, x - d, box, damage), box, core).transpose(1, 2, 0))
-    return on(canvas)
+        return cut(d + _worth_keeping(x, x - d, box, damage), box, core)
+
+    canvas = Canvas(picture.width, picture.height, picture.channels, np.float32)
+    return on(filled(canvas, signal, cores(picture.width, picture.height)))
 
 
 def solve(wanted: Field, sizes: Sizes, channels: int) -> Canvas:
     """``z`` with ``D U z`` near ``wanted``, on a float32 canvas."""
-    canvas = Canvas(sizes.width, sizes.height, channels, np.float32)
     rounds = tuple(_Rounds(up, down) for up, down in zip(sizes.up, sizes.down, strict=True))
-    for core in cores(sizes.width, sizes.height):
+
+    def solved(core: Box) -> Planes:
         box = core.grown(ROUNDS * REACH, sizes.width, sizes.height)
-        z = _back_projected(wanted(box), box, rounds)
-        canvas.write(core, cut(z, box, core).transpose(1, 2, 0))
-    return canvas
+        return cut(_back_projected(wanted(box), box, rounds), box, core)
+
+    return filled(Canvas(sizes.width, sizes.height, channels, np.float32), solved, cores(sizes.width, sizes.height))
 
 
 class _Rounds:
@@ -109,7 +120,8 @@ class _Rounds:
 
     def part(self, start: int, stop: int) -> Planes:
         """``(stop - start)`` squared: what source samples outside of the part would add is left out."""
-        if (start, stop) not in self._known:
+        made = self._known.get((start, stop))
+        if made is None:
             low, high = self.down.needs(start, stop)
             first, last = self.up.needs(low, high)
             whole = self.down.matrix(start, stop) @ self.up.matrix(low, high)
@@ -119,7 +131,7 @@ class _Rounds:
             if len(self._known) >= KEPT:
                 self._known.clear()
             self._known[start, stop] = made
-        return self._known[start, stop]
+        return made
 
 
 def _back_projected(wanted: Planes, box: Box, rounds: tuple[_Rounds, ...]) -> Planes:

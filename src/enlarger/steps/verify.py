@@ -7,7 +7,6 @@ What is measured and by which limits it is judged stands in :mod:`enlarger.measu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol
 
 import numpy as np
@@ -21,9 +20,9 @@ from enlarger.measures.finding import Finding
 from enlarger.measures.grid import Grid
 from enlarger.measures.noise import noise_of
 from enlarger.measures.pairing import Band, Pairing
+from enlarger.threads import Lane
 
 Mode = Literal["quick", "full"]
-THREADS = 2
 
 
 class Tally(Protocol):
@@ -84,24 +83,31 @@ class Verifier:
         self._seams = seams.Tally(self.grid, source, width, height, tile_lines)
         self._repeats = repeats.Tally(source, width, height)
         self._faces = faces.Tally(self.grid) if mode == "full" and not faces.missing() else None
+        self._lane = Lane()
         self._reader = reader
         self._text = text.Tally(self.grid, source) if mode == "full" and (reader is not None or not text.missing()) else None
 
     def add(self, y: int, rows: Samples) -> None:
-        """The next rows of the result, ``(n, width, bands) uint8`` or ``uint16``, the first of which is row ``y``."""
+        """The next rows of the result, ``(n, width, bands) uint8`` or ``uint16``, the first of which is row ``y``.
+
+        They are measured while the next ones come, so they must stay as they are.
+        """
         if y != self._pairing.rows_seen:
             raise ValueError(f"row {y} came, row {self._pairing.rows_seen} was expected")
-        self._seams.add(rows)
-        self._repeats.add(y, rows)
+        # What measures goes on beside what brings the next rows to the source's size.
+        self._lane.do(self._seams.add, rows)
+        self._lane.do(self._repeats.add, y, rows)
         if self._text is not None:
             self._text.add(y, rows)
+        for band in self._pairing.add(rows):
+            self._lane.do(self._measure, band)
+
+    def _measure(self, band: Band) -> None:
         tallies: tuple[Tally, ...] = self._detail, self._invention, self._consistency, self._colour, self._ringing, self._registration
-        with ThreadPoolExecutor(THREADS) as pool:
-            for band in self._pairing.add(rows):
-                if self._faces is not None:
-                    self._faces.add(band)
-                # numpy and libvips let go of the interpreter while they compute.
-                list(pool.map(lambda tally, band=band: tally.add(band), tallies))
+        for tally in tallies:
+            tally.add(band)
+        if self._faces is not None:
+            self._faces.add(band)
 
     def finish(self, extra: dict[str, Finding | str] | None = None) -> Fidelity:
         """The verdict, once all rows have come. ``extra``: findings of others by name, or why there are none.
@@ -110,6 +116,7 @@ class Verifier:
         """
         if self._pairing.rows_seen != self.height:
             raise ValueError(f"{self._pairing.rows_seen} of {self.height} rows came")
+        self._lane.wait()
         found: dict[str, Finding | str | None] = {
             "registration": registration.judge(self._registration),
             "consistency": consistency.judge(self._consistency),
