@@ -744,8 +744,8 @@ def test_the_constant_for_small_jobs_is_a_rule_about_time_and_memory() -> None:
     from enlarger import pipeline
 
     small = enlarger.Enlarger(**FAST).plan(np.zeros((64, 64, 3), np.uint8))
-    large = enlarger.Enlarger(**FAST).plan(np.zeros((1500, 1500, 3), np.uint8))
-    slow = enlarger.Enlarger(model="realesrgan-x4plus", device="cpu").plan(np.zeros((150, 150, 3), np.uint8))
+    large = enlarger.Enlarger(**FAST).plan(np.zeros((2500, 2500, 3), np.uint8))
+    slow = enlarger.Enlarger(model="realesrgan-x4plus", device="cpu").plan(np.zeros((250, 250, 3), np.uint8))
     assert [pipeline.worth_keeping(plan) for plan in (small, large, slow)] == [False, True, True]
     assert manifest.SYNC_SECONDS <= 2
 

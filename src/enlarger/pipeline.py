@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from enlarger.steps.decode import Source
 
 
-SMALL = 32 * 10**6
+SMALL = 128 * 10**6
 """Bytes of canvas up to which a job is done sooner than its tiles are safe on the disk."""
 
-KEEP_FROM = 0.5
+KEEP_FROM = 3.0
 """Seconds of enlarging from which finished tiles are kept on disk: each one kept waits for the disk several times."""
 
 

@@ -426,3 +426,11 @@ def test_the_mean_of_two_nets_is_a_net_and_of_different_ones_there_is_none(tmp_p
     assert torch.allclose(made.convolutions[1].weight, wanted, atol=1e-3)
     with pytest.raises(ValueError, match="there is no net"):
         mean.between(one, Compact(Shape(4, 8, 2)), 0.5)
+
+
+def test_luma_counts_once_more_in_the_loss_that_adds_it() -> None:
+    truth = torch.full((1, 3, 4, 4), 0.5)
+    brighter = truth + 0.1
+    tinted = truth + torch.tensor([0.1, -0.1 * 0.299 / 0.587, 0.0])[:, None, None]  # its luma is the truth's
+    assert losses.with_luma(tinted, truth) == pytest.approx(float(losses.l1_mse(tinted, truth)), rel=1e-4)
+    assert losses.with_luma(brighter, truth) == pytest.approx(2 * float(losses.l1_mse(brighter, truth)), rel=1e-4)
