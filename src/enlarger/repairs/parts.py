@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from enlarger.canvas import Canvas
 from enlarger.image import Box, Samples
 from enlarger.pixels.scaling import Planes
+from enlarger.threads import in_order
 
 SIDE = 384
 """Pixels of a part, without its surroundings. A multiple of every block that JPEG knows."""
@@ -27,16 +29,22 @@ def by_parts(samples: Samples, channels: int, repair: Repair, reach: int, origin
     height, width, bands = samples.shape
     dtype = np.uint8 if samples.dtype == np.uint8 else np.uint16
     top = np.iinfo(dtype).max
+
+    def repaired(part: Box) -> tuple[Box, Samples]:
+        planes = np.multiply(_around(samples[..., :channels], part, reach), np.float32(255 / top), dtype=np.float32)
+        done = repair(planes.transpose(2, 0, 1), part)
+        left, first = max(0, part.x), max(0, part.y)
+        box = Box(left, first, min(width, part.right) - left, min(height, part.bottom) - first)
+        tile = np.array(samples[box.slices()])
+        inside = done[:, first - part.y : box.bottom - part.y, left - part.x : box.right - part.x].transpose(1, 2, 0)
+        tile[..., :channels] = np.rint(np.clip(inside * np.float32(top / 255), 0, top)).astype(dtype)
+        return box, tile
+
     canvas = Canvas(width, height, bands, dtype)
-    for y, down in _spans(origin[1], height):
-        for x, across in _spans(origin[0], width):
-            planes = np.multiply(_around(samples[..., :channels], Box(x, y, across, down), reach), np.float32(255 / top), dtype=np.float32)
-            done = repair(planes.transpose(2, 0, 1), Box(x, y, across, down))
-            left, first = max(0, x), max(0, y)
-            box = Box(left, first, min(width, x + across) - left, min(height, y + down) - first)
-            tile = np.array(samples[box.slices()])
-            inside = done[:, first - y : box.bottom - y, left - x : box.right - x].transpose(1, 2, 0)
-            tile[..., :channels] = np.rint(np.clip(inside * np.float32(top / 255), 0, top)).astype(dtype)
+    parts = (Box(x, y, across, down) for y, down in _spans(origin[1], height) for x, across in _spans(origin[0], width))
+    # Each product is small: threads of BLAS would mostly wait for each other.
+    with threadpool_limits(1, "blas"):  # type: ignore[no-untyped-call]
+        for box, tile in in_order(repaired, parts):
             canvas.write(box, tile)
     return canvas.samples()
 
