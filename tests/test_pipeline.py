@@ -435,3 +435,21 @@ def test_detail_is_between_two_nets_and_is_not_applied_again() -> None:
     assert np.array_equal(results["crisp"], results["sister"])
     apart = {name: float(np.abs(results[name].astype(float) - results["faithful"]).mean()) for name in ("between", "crisp")}
     assert 0.3 * apart["crisp"] < apart["between"] < 0.7 * apart["crisp"]
+
+
+def test_one_thread_means_one_thread_for_all_that_is_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import concurrent.futures.thread
+
+    begun: list[str] = []
+    start = concurrent.futures.thread.threading.Thread.start
+
+    def seen(thread: Any) -> None:
+        begun.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(concurrent.futures.thread.threading.Thread, "start", seen)
+    for threads, own in ((1, False), (2, True)):
+        begun.clear()
+        enlarger.enlarge(astronaut(0, 0, 64, 64), output=tmp_path / f"{threads}.png", engine="resample", threads=threads, denoise=40)
+        assert any(name.startswith("enlarger-") for name in begun) is own
+    assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()

@@ -37,13 +37,13 @@ def l1_mse(y: Tensor, truth: Tensor) -> Tensor:
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def with_luma(y: Tensor, truth: Tensor) -> Tensor:
-    """L1 and MSE of the colours, and of their luma once more: eyes see detail there, and the published figures are of it."""
+def l1_luma(y: Tensor, truth: Tensor) -> Tensor:
+    """L1 of the colours, and of their luma once more: eyes see detail there, and the published figures are of it."""
     tones = y.new_tensor(LUMA)[:, None, None]
-    return l1_mse(y, truth) + l1_mse((y * tones).sum(1), (truth * tones).sum(1))
+    return l1(y, truth) + l1((y * tones).sum(1), (truth * tones).sum(1))
 
 
-LOSSES: dict[str, Loss] = {"l1": l1, "mse": mse, "l1+edges": l1_edges, "l1+mse": l1_mse, "l1+mse+luma": with_luma}
+LOSSES: dict[str, Loss] = {"l1": l1, "mse": mse, "l1+edges": l1_edges, "l1+mse": l1_mse, "l1+luma": l1_luma}
 
 
 BANDS = (1.2, 2.4)  # standard deviations, in pixels of the answer at x4, of the bands that are made stronger

@@ -192,7 +192,7 @@ class Enlarger:
             # Looking for them takes a listing of the folder, and tells nothing new after a small job's start from scratch.
             if job.work.found or worth_keeping(job.planned):
                 clean_parts(target)
-            with scratch(job.call.scratch(job.planned)):
+            with scratch(job.call.scratch(job.planned)), at_most(job.options.threads):
                 job.result.publish(target, overwrite=job.call.overwrite, announce=announce)
                 if job.call.report:
                     job.result.save_report(job.result.report.output.path or target, overwrite=job.call.overwrite)

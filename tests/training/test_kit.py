@@ -432,5 +432,15 @@ def test_luma_counts_once_more_in_the_loss_that_adds_it() -> None:
     truth = torch.full((1, 3, 4, 4), 0.5)
     brighter = truth + 0.1
     tinted = truth + torch.tensor([0.1, -0.1 * 0.299 / 0.587, 0.0])[:, None, None]  # its luma is the truth's
-    assert losses.with_luma(tinted, truth) == pytest.approx(float(losses.l1_mse(tinted, truth)), rel=1e-4)
-    assert losses.with_luma(brighter, truth) == pytest.approx(2 * float(losses.l1_mse(brighter, truth)), rel=1e-4)
+    assert losses.l1_luma(tinted, truth) == pytest.approx(float(losses.l1(tinted, truth)), rel=1e-4)
+    assert losses.l1_luma(brighter, truth) == pytest.approx(2 * float(losses.l1(brighter, truth)), rel=1e-4)
+
+
+def test_a_shape_begins_at_its_skip(tmp_path: Path) -> None:
+    from training import shapes
+
+    run = Run(replace(recipes()["photo-x4"], name="small", start="nothing", channels=4, blocks=2, skip="bicubic"), tmp_path)
+    shapes._to_the_skip(run)
+    source = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    answer = evaluate.with_net(run.average)(source)
+    assert np.abs(answer.astype(int) - resize.enlarge(source, 4)).max() <= 1
