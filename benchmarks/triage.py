@@ -10,13 +10,16 @@ folders of sharp ones that you have: those for tuning and those held out must no
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parent))
 import common
 import triage_drawn as drawn
+import triage_folders as folders
 import triage_pictures as pictures
 
 from enlarger.image import Image
@@ -43,8 +47,9 @@ from enlarger.steps.triage import measure, noise, triage
 ROOT = Path(__file__).parents[1]
 COEFFICIENTS = ROOT / "src/enlarger/looks/kinds.json"
 PAGE = ROOT / "docs/triage.md"
+MAKERS = ("features.py", "texture.py", "sample.py", "lattice.py", "lettering.py", "light.py")
 KINDS = ("photo", "illustration", "pixel-art", "document", "line-art")
-RIDGE, STEPS, RATE = 1e-3, 3000, 0.05
+RIDGE, STEPS, RATE = 1e-3, 1000, 0.05
 PHOTOS_FIRST = 2.0
 """How much commoner photographs are among what people bring than each other kind: a drawing must look that much more like one."""
 
@@ -56,11 +61,32 @@ def shown(path: Path) -> NDArray[np.float64]:
     return features(looked, grain, lattice.lattice(looked.crops), lettering.lettering(looked.crops))
 
 
-def fit(values: NDArray[np.float64], kinds: NDArray[np.int64]) -> Model:
-    """Multinomial logistic regression with a ridge, every kind weighing the same, by Adam."""
+def figures(cache: Path, paths: list[Path]) -> NDArray[np.float64]:
+    """The features of each picture; kept in the cache until the code that makes them changes."""
+    code = b"".join(path.read_bytes() for path in sorted((ROOT / "src/enlarger/looks").glob("*.py")) if path.name in MAKERS)
+    kept_at = cache / f"figures-{hashlib.sha256(code).hexdigest()[:12]}.npz"
+    kept: dict[str, NDArray[np.float64]] = {}
+    if kept_at.exists():
+        with np.load(kept_at) as told:
+            kept = {name: told["values"][i] for i, name in enumerate(told["names"].tolist())}
+    names = [f"{path.relative_to(cache)} {path.stat().st_mtime_ns}" for path in paths]
+    missing = [i for i, name in enumerate(names) if name not in kept]
+    for i in missing:
+        kept[names[i]] = shown(paths[i])
+    if missing:
+        np.savez_compressed(kept_at, names=np.array(list(kept)), values=np.array(list(kept.values())))
+    return np.array([kept[name] for name in names])
+
+
+def fit(values: NDArray[np.float64], kinds: NDArray[np.int64], origins: list[str]) -> Model:
+    """Multinomial logistic regression with a ridge, by Adam. Every kind weighs the same, and in it every origin as the root of its size."""
     mean, deviation = values.mean(0), values.std(0) + 1e-3
     scaled = np.c_[np.clip((values - mean) / deviation, -4, 4), np.ones(len(values))]
-    share = (1 / np.bincount(kinds, minlength=len(KINDS)))[kinds]
+    pairs = list(zip(kinds.tolist(), origins, strict=True))
+    sizes = Counter(pairs)
+    share = np.array([sizes[pair] ** -0.5 for pair in pairs])
+    share /= np.bincount(kinds, share, len(KINDS))[kinds]
+    share *= np.where(kinds == 0, PHOTOS_FIRST, 1.0)
     share /= share.sum()
     truth, weights = np.eye(len(KINDS))[kinds], np.zeros((scaled.shape[1], len(KINDS)))
     first, second = np.zeros_like(weights), np.zeros_like(weights)
@@ -72,17 +98,49 @@ def fit(values: NDArray[np.float64], kinds: NDArray[np.int64]) -> Model:
         slope[:-1] += RIDGE * weights[:-1]
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
         weights -= RATE * (first / (1 - 0.9**i)) / (np.sqrt(second / (1 - 0.999**i)) + 1e-9)
-    weights[-1, 0] += np.log(PHOTOS_FIRST)
     return Model(KINDS, mean, deviation, weights)  # type: ignore[arg-type]
 
 
-def save(fitted: Model) -> None:
+def left_out(values: NDArray[np.float64], kinds: NDArray[np.int64], origins: list[str]) -> NDArray[np.float64]:
+    """Probabilities of each picture by a fit without all that comes from where it comes from."""
+    chances, where = np.zeros((len(values), len(KINDS))), np.array(origins)
+    for origin in sorted(set(origins)):
+        own = where == origin
+        chances[own] = fit(values[~own], kinds[~own], where[~own].tolist()).probabilities(values[own])
+    return chances
+
+
+def tempered(fitted: Model, chances: NDArray[np.float64], kinds: NDArray[np.int64]) -> Model:
+    """The same with scores divided by what makes ``chances``, of sources that were left out, likeliest: on new sources it is less sure."""
+    scores = np.log(np.maximum(chances, 1e-12))
+    share = 1 / np.bincount(kinds, minlength=len(KINDS))[kinds]
+
+    def loss(heat: float) -> float:
+        powers = np.exp((scores - scores.max(1, keepdims=True)) / heat)
+        return float(-(share * np.log(powers[np.arange(len(kinds)), kinds] / powers.sum(1))).sum())
+
+    return replace(fitted, weights=fitted.weights / min(np.arange(1, 4.01, 0.05).tolist(), key=loss))
+
+
+def left(chances: NDArray[np.float64], kinds: NDArray[np.int64], origins: list[str]) -> dict[str, list[float]]:
+    """Of each kind the share that is right with its source left out: of all pictures, and the mean over sources."""
+    right, where = (chances.argmax(1) == kinds) & (chances.max(1) >= SURE), np.array(origins)
+    told = {}
+    for number, kind in enumerate(KINDS):
+        own = kinds == number
+        each = [float(right[own & (where == origin)].mean()) for origin in sorted(set(where[own]))]
+        told[kind] = [round(float(right[own].mean()), 3), round(statistics.mean(each), 3), int(own.sum()), len(each)]
+    return told
+
+
+def save(fitted: Model, told_left: dict[str, list[float]]) -> None:
     rows = [
         {"name": name, "mean": round(m, 5), "deviation": round(d, 5), "weights": [round(v, 4) for v in w]}
         for name, m, d, w in zip(NAMES, fitted.mean.tolist(), fitted.deviation.tolist(), fitted.weights[:-1].tolist(), strict=True)
     ]
     told = {
         "about": "What each feature, in deviations from its mean, adds to the score of each kind. Made by benchmarks/triage.py --fit.",
+        "left_out": told_left,
         "kinds": KINDS,
         "start": [round(v, 4) for v in fitted.weights[-1].tolist()],
         "features": rows,
@@ -100,7 +158,7 @@ def confusion(paths: list[Path], values: NDArray[np.float64], fitted: Model) -> 
         known = KINDS.index(path.parent.name)
         counts[known, best if chances[best] >= SURE else len(KINDS)] += 1
         right += best == known and chances[best] >= SURE
-        if best != known:
+        if best != known and "fresh" not in path.parts:
             sys.stderr.write(f"{path.parent.name}/{path.name} looks like {KINDS[best]} ({chances[best]:.2f})\n")
     head = "| is \\ said | " + " | ".join([*KINDS, "unknown"]) + " | right |\n|" + "---|" * (len(KINDS) + 3) + "\n"
     rows = (
@@ -122,6 +180,8 @@ def rates(paths: list[Path], values: NDArray[np.float64]) -> list[common.Row]:
             if own:
                 right = 100 * float((said[own] == number).mean())
                 rows.append(common.row(f"{side}: {kind} right", "%", [right], better="higher", target=95.0, note=f"of {len(own)}"))
+    for kind, (of_all, _, count, _) in json.loads(COEFFICIENTS.read_text("utf-8"))["left_out"].items():
+        rows.append(common.row(f"left out: {kind} right", "%", [100 * of_all], better="higher", target=95.0, note=f"of {count}"))
     return rows
 
 
@@ -268,18 +328,32 @@ def seconds(folder: Path) -> str:
     return f"{told}; {min(worked):.2f} s of processor time"
 
 
-def tables(args: argparse.Namespace, paths: list[Path], values: NDArray[np.float64]) -> Iterator[tuple[str, str]]:
-    """Name and Markdown of each table."""
-    held = [i for i, path in enumerate(paths) if "held" in path.parts]
-    table, right = confusion([paths[i] for i in held], values[held], model())
-    yield "kinds", f"{table}\n\n{right:.1%} of {len(held)} are right.\n"
-    fresh = [i for i, path in enumerate(paths) if "fresh" in path.parts]
-    table, right = confusion([paths[i] for i in fresh], values[fresh], model())
-    yield "fresh", f"{table}\n\n{right:.1%} of {len(fresh)} are right.\n"
-    yield "damage", damages(bases(args.held_photos[0]))
-    yield "letters", letters()
-    yield "grid", pixel_blocks(args.cache)
-    yield "time", seconds(args.held_photos[0])
+def told(side: str, paths: list[Path], values: NDArray[np.float64]) -> str:
+    own = [i for i, path in enumerate(paths) if side in path.parts]
+    table, right = confusion([paths[i] for i in own], values[own], model())
+    return f"{table}\n\n{right:.1%} of {len(own)} are right.\n"
+
+
+def without() -> str:
+    """What the coefficients' file says of sources that were left out."""
+    rows = json.loads(COEFFICIENTS.read_text("utf-8"))["left_out"].items()
+    body = "\n".join(f"| {kind} | {sources} | {count} | {of_all:.0%} | {by:.0%} |" for kind, (of_all, by, count, sources) in rows)
+    return "| kind | sources | pictures | right, of all pictures | right, mean over sources |\n|---|---|---|---|---|\n" + body
+
+
+def tables(args: argparse.Namespace, paths: list[Path], values: NDArray[np.float64]) -> dict[str, Callable[[], str]]:
+    """Name and maker of each table's Markdown."""
+    makers: dict[str, Callable[[], str]] = {
+        "left": without,
+        "kinds": lambda: told("held", paths, values),
+        "damage": lambda: damages(bases(args.held_photos[0])),
+        "letters": letters,
+        "grid": lambda: pixel_blocks(args.cache),
+        "time": lambda: seconds(args.held_photos[0]),
+    }
+    if args.fresh:
+        makers["fresh"] = lambda: told("fresh", paths, values)
+    return {name: make for name, make in makers.items() if name in (args.only or makers)}
 
 
 def main() -> None:
@@ -288,20 +362,30 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, action="append", required=True)
     parser.add_argument("--held-photos", type=Path, action="append", required=True)
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--fresh", action="store_true", help="measure the fresh side too: once, after everything is fixed")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--only", action="append", help="a table of docs/triage.md to make; all, unless told otherwise")
     args = parser.parse_args()
     paths = pictures.make(args.cache, args.photos, args.held_photos)
-    values = np.array([shown(path) for path in paths])
+    if not args.fresh:
+        paths = [path for path in paths if "fresh" not in path.parts]
+    values = figures(args.cache, paths)
+    tune = [i for i, path in enumerate(paths) if "tune" in path.parts]
+    kinds, origins = np.array([KINDS.index(paths[i].parent.name) for i in tune]), [folders.origin(paths[i]) for i in tune]
     if args.fit:
-        tune = [i for i, path in enumerate(paths) if "tune" in path.parts]
-        save(fit(values[tune], np.array([KINDS.index(paths[i].parent.name) for i in tune])))
+        chances = left_out(values[tune], kinds, origins)
+        save(tempered(fit(values[tune], kinds, origins), chances, kinds), left(chances, kinds, origins))
         model.cache_clear()
     if args.write:
         common.save(
-            "triage", common.machine(), rates(paths, values), ["held: mistakes were looked at one by one; fresh: nothing was chosen by it"]
+            "triage",
+            common.machine(),
+            rates(paths, values),
+            ["held: mistakes were looked at; fresh: measured once, after everything was fixed; left out: each source by a fit without it"],
         )
     text = PAGE.read_text("utf-8") if args.write else ""
-    for name, table in tables(args, paths, values):
+    for name, make in tables(args, paths, values).items():
+        table = make()
         print(f"{name}\n{table}\n")
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         if args.write:

@@ -36,7 +36,8 @@ def drawings(svgs: list[Path], cache: Path, name: str, rng: random.Random, count
     for i, side in enumerate(sizes):
         part = chosen[i :: len(sizes)]
         images = "".join(
-            f'<img src="{p.resolve().as_uri()}" style="width:{side}px;height:{side}px;display:block;float:left">' for p in part
+            f'<img src="{p.resolve().as_uri()}" style="width:{side}px;height:{side}px;object-fit:contain;display:block;float:left">'
+            for p in part
         )
         page = f'<body style="margin:0;width:{side * 5}px">{images}'
         sheet = shot(page, cache / f"{name}-{side}.png", side * 5, side * -(-len(part) // 5))
@@ -107,10 +108,10 @@ def pages(cache: Path, rng: random.Random, count: int) -> Iterator[PIL.Image.Ima
         yield shot(page_of(rng), cache / f"page-{i:03}.png", width, height, factor=rng.choice((1, 1, 1, 1.5, 2)))
 
 
-def manuals(paths: list[Path], cache: Path, rng: random.Random, each: int) -> Iterator[PIL.Image.Image]:
+def manuals(paths: list[Path], cache: Path, rng: random.Random, each: int, *, name: str = "manual") -> Iterator[PIL.Image.Image]:
     """Windows of long manuals, in several languages; only such as hold at least some text."""
     for i, path in enumerate(paths):
-        whole = shot(path, cache / f"manual-{i}.png", 1000, 9000)
+        whole = shot(path, cache / f"{name}-{i}.png", 1000, 9000)
         found = 0
         while found < each:
             width, height = rng.choice(((1000, 700), (600, 800), (800, 500)))

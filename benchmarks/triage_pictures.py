@@ -20,7 +20,9 @@ import PIL.ImageDraw
 import PIL.ImageFilter
 
 sys.path.insert(0, str(Path(__file__).parent))
+import triage_folders as folders
 from triage_drawn import drawings, inked, manuals, pages, scans
+from triage_folders import coloured, cut_out, files, reduced, sized, sprite
 
 PACKAGES = (
     *("crawl-tiles-data", "fillets-ng-data", "hedgewars-data", "mate-backgrounds", "minetest-data", "openclipart-png"),
@@ -86,14 +88,15 @@ ANIMALS = frozenset(["bovines", "rodents", "equines", "deer", "cats", "aquatic",
 
 def fetch(cache: Path) -> None:
     """Download and unpack the packages into ``cache``, unless they are there."""
-    for name in PACKAGES:
+    listed = {row["from"] for row in folders.rows()}
+    for name in sorted({*PACKAGES, *(name for name in listed if not name.startswith("npm:"))}):
         if not (cache / "x" / name).is_dir():
             (cache / "deb").mkdir(parents=True, exist_ok=True)
             if not list((cache / "deb").glob(f"{name}_*.deb")):
                 subprocess.run(["apt-get", "download", name], cwd=cache / "deb", check=True)
             (cache / "x" / name).mkdir(parents=True)
             subprocess.run(["dpkg-deb", "-x", next((cache / "deb").glob(f"{name}_*.deb")), cache / "x" / name], check=True)
-    for name in MODULES:
+    for name in sorted({*MODULES, *(name[4:] for name in listed if name.startswith("npm:"))}):
         home = cache / "n" / name.strip("@").replace("/", "-")
         if not home.is_dir():
             home.mkdir(parents=True)
@@ -106,52 +109,8 @@ def fetch(cache: Path) -> None:
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 
-def files(folder: Path, rng: random.Random, count: int, takes: Callable[[Path], bool] = lambda path: True) -> Iterator[PIL.Image.Image]:
-    """``count`` pictures below ``folder`` that ``takes`` accepts, drawn by ``rng``."""
-    names = (".png", ".jpg", ".jpeg", ".webp")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in names and p.is_file() and not p.is_symlink())
-    rng.shuffle(paths)
-    for path in paths:
-        if count == 0:
-            return
-        if takes(path):
-            with PIL.Image.open(path) as picture:
-                yield picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-            count -= 1
-
-
-def sized(least: int, most: int = 10**5) -> Callable[[Path], bool]:
-    def takes(path: Path) -> bool:
-        with PIL.Image.open(path) as picture:
-            return least <= min(picture.size) and max(picture.size) <= most
-
-    return takes
-
-
 def photographed(path: Path) -> bool:
     return not any(path.name.startswith(name) for name in NOT_PHOTOS)
-
-
-def coloured(path: Path) -> bool:
-    """Large enough, in several colours: what is one silhouette or an outline is another kind, or none."""
-    with PIL.Image.open(path) as picture:
-        if min(picture.size) < 100:
-            return False
-        pixels = np.asarray(picture.convert("RGBA"), np.int16).reshape(-1, 4)
-    seen = pixels[pixels[:, 3] > 127, :3]
-    return len(seen) > 0.2 * len(pixels) and float((np.ptp(seen, axis=1) > 40).mean()) > 0.3
-
-
-def sprite(picture: PIL.Image.Image, rng: random.Random) -> PIL.Image.Image:
-    """A sprite as people keep them: as it is, enlarged by whole blocks, or several on a plain ground."""
-    side = rng.choice((1, 1, 2, 3, 4, 6, 8))
-    while min(picture.size) * side < 32:
-        side += 1
-    picture = picture.resize((picture.width * side, picture.height * side), PIL.Image.Resampling.NEAREST)
-    if picture.mode == "RGBA" and rng.random() < 0.5:
-        ground = PIL.Image.new("RGBA", picture.size, rng.choice(("white", "black", "#4060a0", "#70a050")))
-        picture = PIL.Image.alpha_composite(ground, picture).convert("RGB")
-    return picture
 
 
 def tilesets(folder: Path, rng: random.Random, count: int) -> Iterator[PIL.Image.Image]:
@@ -232,6 +191,13 @@ def catalogue(cache: Path, photos: list[Path], held: list[Path]) -> Iterator[Sou
     for i, folder in enumerate(photos):
         yield "tune", "photo", f"photos-{i}", lambda rng, at=folder: files(at, rng, 150, photographed), True
         yield "tune", "photo", f"cut-out-{i}", lambda rng, at=folder: (cut_out(p, rng) for p in files(at, rng, 60, photographed)), True
+        yield (
+            "tune",
+            "photo",
+            f"tiny-{i}",
+            lambda rng, at=folder: (reduced(p, rng, rng.randint(28, 90)) for p in files(at, rng, 40, photographed)),
+            True,
+        )
         yield "tune", "photo", f"small-{i}", lambda rng, at=folder: (small(p, rng) for p in files(at, rng, 120, photographed)), True
     for i, folder in enumerate(held):
         yield "held", "photo", f"photos-held-{i}", lambda rng, at=folder: files(at, rng, 60, photographed), True
@@ -240,17 +206,16 @@ def catalogue(cache: Path, photos: list[Path], held: list[Path]) -> Iterator[Sou
     def cut(path: Path) -> bool:
         return path.parent.name in ANIMALS and "cartoon" not in path.parts and sized(100)(path)
 
-    yield "fresh", "photo", "animals", lambda rng: files(stamps, rng, 75, cut), True
-    yield "fresh", "photo", "laid", lambda rng: (on_paper(p, rng) for p in files(stamps, rng, 60, cut)), True
+    yield "held", "photo", "animals", lambda rng: files(stamps, rng, 75, cut), True
+    yield "held", "photo", "laid", lambda rng: (on_paper(p, rng) for p in files(stamps, rng, 60, cut)), True
     yield "held", "photo", "stamps", lambda rng: files(stamps, rng, 30, lambda p: p.parent.name in natural and sized(150)(p)), False
 
     yield "tune", "illustration", "openclipart", lambda rng: files(clip, rng, 90, coloured), True
-    yield "tune", "illustration", "portraits", lambda rng: files(wesnoth / "portraits", rng, 40, sized(200)), True
     yield "tune", "illustration", "openmoji", lambda rng: drawings(svgs("openmoji", "color"), shots, "emoji", rng, 40, (72, 160, 400)), True
     yield "held", "illustration", "cartoons", lambda rng: files(stamps, rng, 40, lambda p: "cartoon" in p.parts and sized(100)(p)), True
     fish, penguin = deb("fillets-ng-data", "games/fillets-ng/images"), deb("supertux-data", "games/supertux2/images")
-    yield "fresh", "illustration", "fillets", lambda rng: files(fish, rng, 45, coloured), True
-    yield "fresh", "illustration", "supertux", lambda rng: files(penguin, rng, 45, coloured), True
+    yield "held", "illustration", "fillets", lambda rng: files(fish, rng, 45, coloured), True
+    yield "held", "illustration", "supertux", lambda rng: files(penguin, rng, 45, coloured), True
     yield "held", "illustration", "hedgewars", lambda rng: files(hedge, rng, 20, coloured), True
 
     units = wesnoth / "units"
@@ -283,23 +248,12 @@ def catalogue(cache: Path, photos: list[Path], held: list[Path]) -> Iterator[Sou
     yield "tune", "line-art", "openclipart-line", lambda rng: files(clip, rng, 70, outlined), True
     yield "held", "line-art", "lucide", lambda rng: drawings(svgs("lucide-static", "icons"), shots, "lucide", rng, 30, (72, 144, 400)), True
     yield "held", "line-art", "starters", lambda rng: files(starters, rng, 60, outlined), True
-
-
-def cut_out(picture: PIL.Image.Image, rng: random.Random) -> PIL.Image.Image:
-    """A part of a photograph as products are shown: a rounded shape on white, or on nothing."""
-    width, height = picture.size
-    mask = PIL.Image.new("L", picture.size, 0)
-    draw = PIL.ImageDraw.Draw(mask)
-    for _ in range(rng.randint(1, 4)):
-        x, y = rng.uniform(0.2, 0.5) * width, rng.uniform(0.2, 0.5) * height
-        draw.ellipse((x, y, x + rng.uniform(0.2, 0.4) * width, y + rng.uniform(0.2, 0.4) * height), fill=255)
-    mask = mask.filter(PIL.ImageFilter.GaussianBlur(rng.choice((0.7, 1, 2))))
-    if rng.random() < 0.3:
-        mask = mask.point([255 * (v > 127) for v in range(256)])
-    picture.putalpha(mask)
-    if rng.random() < 0.5:
-        return PIL.Image.alpha_composite(PIL.Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    return picture
+    for row in folders.rows():
+        wears = row["kind"] != "pixel-art" and row.get("worn", True)
+        yield row["side"], row["kind"], row["name"], lambda rng, at=row: folders.source(cache, at, rng), wears
+        for how in row.get("also", ()):
+            name = f"{row['name']}.{how}"
+            yield row["side"], row["kind"], name, lambda rng, at=row, how=how: folders.derived(cache, at, how, rng), wears
 
 
 def on_paper(picture: PIL.Image.Image, rng: random.Random) -> PIL.Image.Image:

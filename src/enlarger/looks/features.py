@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from enlarger.looks import texture
 from enlarger.looks.lattice import Lattice
 from enlarger.looks.lettering import Lettering
 from enlarger.looks.light import packed
@@ -42,6 +43,7 @@ NAMES = (
     "coarseness",
     "runs_of_two",
     "dull_ink",
+    *texture.NAMES,
 )
 """Shares unless said otherwise. ``same`` to ``strong``: how neighbouring pixels differ, by 0, 3, 15, 63 or more of 255; ``hard_edges``
 and ``smoothed_edges``: edges of one step between plain areas, and of two; ``colours``: how many, by logarithm."""
@@ -104,6 +106,7 @@ def features(sample: Sample, noise: float, grid: Lattice | None, text: Lettering
         coarse,
         _pairs(sample),
         float(((spread <= FEW) & near_ends).mean()),
+        *texture.texture(sample, ground),
     )
     return np.array(values, np.float64)
 
