@@ -1,7 +1,8 @@
 """Pictures whose kind is known: fetched from Debian's and npm's packages by their own tools, or drawn. None of them is ours to ship.
 
 Every source belongs to one side: ``tune``, from which the coefficients of ``looks/kinds.json`` come, or ``held`` or ``fresh``, which only
-measure. What was wrong with ``held`` was looked at, one by one; with ``fresh`` nobody did. Run through ``benchmarks/triage.py``.
+measure. What was wrong with ``held`` was looked at; ``fresh`` is for the end. More sources are in triage_sources.toml.
+Run through ``benchmarks/triage.py``.
 """
 
 from __future__ import annotations
