@@ -50,8 +50,8 @@ PAGE = ROOT / "docs/triage.md"
 MAKERS = ("features.py", "texture.py", "sample.py", "lattice.py", "lettering.py", "light.py")
 KINDS = ("photo", "illustration", "pixel-art", "document", "line-art")
 RIDGE, STEPS, RATE = 1e-3, 1000, 0.05
-PHOTOS_FIRST = 2.0
-"""How much commoner photographs are among what people bring than each other kind: a drawing must look that much more like one."""
+PHOTOS_FIRST = 5.0
+"""How much more photographs weigh than each other kind: people bring more, and lose more by advice that is meant for drawings."""
 
 
 def shown(path: Path) -> NDArray[np.float64]:
