@@ -67,3 +67,12 @@ def test_a_mesh_is_no_noise() -> None:
     mesh = np.where((x + y) % 2, 4, -4) * np.random.default_rng(0).uniform(0.3, 1.7, picture.shape[:2])
     meshed = np.clip(picture + mesh.round()[..., None], 0, 255).astype(np.uint8)
     assert trust(looked(meshed, 3), 4.0) == 0.0
+
+
+def test_noise_over_a_weave_is_noise() -> None:
+    """Cloth whose threads are a pixel wide has as much at the finest frequencies as a mesh, but noise leaves its own at all the others."""
+    picture = data.coffee()[100:260, 200:360].astype(np.int16)
+    y, x = np.indices(picture.shape[:2])
+    woven = np.clip(picture + np.where((x + y) % 2, 25, -25)[..., None], 0, 255).astype(np.uint8)
+    assert trust(looked(noisy(woven, 10), 3), 10.0) > 0.9
+    assert trust(looked(noisy(woven, 2), 3), 10.0) < 0.5, "what was measured is mostly the cloth"

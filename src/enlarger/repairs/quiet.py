@@ -28,6 +28,10 @@ RISING = (1.2, 1.4)
 """What is at the finest frequencies over what is at middle ones: white noise has as much, optics and film less. From the second on
 it is the mesh of a print or of a scanner."""
 
+FLOOR = (0.95, 1.1)
+"""What is white in quiet places over a measured noise: a mesh leaves less than was measured, which is mostly its own; noise in places that
+have fine lines leaves all of it."""
+
 _FREQUENCY = np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel()
 SLOW = (_FREQUENCY == 1) | (_FREQUENCY == 2)
 """Coefficients that say whether a block is quiet. The others are not looked at for that, or those would be chosen where noise is weak."""
@@ -73,7 +77,11 @@ def trust(seen: Sample, noise: float) -> float:
     finest, middle = (
         np.sqrt(np.mean([plane[(low <= _FREQUENCY) & (high >= _FREQUENCY)] ** 2 for plane in shown])) for low, high in ((12, 14), (7, 9))
     )
-    return float(known * np.clip((RISING[1] - finest / middle) / (RISING[1] - RISING[0]), 0, 1)) if middle > 0 else float(known)
+    if middle <= 0:
+        return float(known)
+    rising = np.clip((finest / middle - RISING[0]) / (RISING[1] - RISING[0]), 0, 1)
+    missing = np.clip((FLOOR[1] - white / max(noise, 1e-6)) / (FLOOR[1] - FLOOR[0]), 0, 1)
+    return float(known * (1 - rising * missing))
 
 
 def dithered(seen: Sample) -> bool:
