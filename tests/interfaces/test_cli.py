@@ -261,3 +261,26 @@ def test_progress_is_shown_to_a_terminal(photo: Path) -> None:
     assert b"tile " in seen
     assert b"MP/s" in seen
     assert b" left" in seen
+
+
+def test_the_command_ends_at_once_but_says_all_it_had_to_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It leaves without taking the interpreter apart: what was written must be out, statuses right, and temporary things gone."""
+    program = [sys.executable, "-m", "enlarger"]
+    told = subprocess.run([*program, "models", "--json"], capture_output=True, text=True, check=True)
+    assert cli.main(["models", "--json"]) == 0
+    assert told.stdout == capsys.readouterr().out
+    missing = subprocess.run([*program, str(tmp_path / "none.png")], capture_output=True, text=True, check=False)
+    assert (missing.returncode, missing.stdout) == (enlarger.SourceMissingError.exit_status, "")
+    assert missing.stderr.startswith("enlarger: ")
+    assert missing.stderr.endswith("\n")
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        done = subprocess.run(
+            [sys.executable, "-m", "enlarger", "models", "--json"], stdout=gone, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == ""
