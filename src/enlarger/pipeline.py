@@ -159,7 +159,8 @@ class Enlarger:
         picture, planned, options, watch = job.picture, job.planned, job.options, job.watch
         kept = self.work_of(job)
         with scratch(job.call.scratch(planned)), at_most(options.threads):
-            looked = aside(partial(look, job))
+            # Beside the engine it takes memory at the worst moment, and a large job does not gain by it.
+            looked = partial(look, job) if worth_keeping(planned) else aside(partial(look, job))
             samples, tally = run_stages(self.engines, job, kept)
             samples = _polished(job, _protected(job, samples))
             proof = Proof(
