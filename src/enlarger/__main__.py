@@ -34,12 +34,14 @@ def script() -> NoReturn:
     Every file is closed by then. Taking interpreter and libraries apart, object by object, would take as long as writing a JPEG of 4 MP.
     """
     status = main()
-    atexit._run_exitfuncs()
+    atexit._run_exitfuncs()  # what the interpreter would call on its way out
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
+    except OSError as error:
         status = status or 1
+        if not isinstance(error, BrokenPipeError):  # then nobody is left to tell
+            sys.stderr.write(f"enlarger: what was to be said could not be written ({error.strerror})\n")
+    sys.stderr.flush()
     os._exit(status)
 
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 
 SMALL = 128 * 10**6
-"""Bytes of canvas up to which a job is done sooner than its tiles are safe on the disk."""
+"""Bytes of canvas up to which a job is soon done again."""
 
 KEEP_FROM = 3.0
 """Seconds of enlarging from which finished tiles are kept on disk: each one kept waits for the disk several times."""
@@ -337,7 +337,7 @@ def tidy(output: Path, temp: Path | None = None) -> None:
 
 
 def worth_keeping(planned: Plan) -> bool:
-    """Whether finished tiles are kept for a later call: not of a job that takes less time than keeping them would.
+    """Whether finished tiles are kept for a later call: not of a job that is soon done again.
 
     That is one of less than :data:`KEEP_FROM` seconds whose canvases take up to :data:`SMALL` bytes, at up to 8 a pixel.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,8 @@ from contextvars import ContextVar, copy_context
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
+
+from threadpoolctl import threadpool_limits
 
 MOST_THREADS = 64
 """Of a net."""
@@ -35,6 +38,32 @@ def at_most(threads: int | None) -> Iterator[None]:
         yield
     finally:
         _limit.reset(token)
+
+
+_blas = threading.Lock()
+_blas_users: list[threadpool_limits] = []
+_blas_count = 0
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Inside, BLAS has one thread, for the whole process: products that are small would mostly wait for each other.
+
+    Several threads may be inside at a time. The first one in sets it and the last one out restores what was there: each for itself
+    would restore what another one had set.
+    """
+    global _blas_count
+    with _blas:
+        if not _blas_count:
+            _blas_users.append(threadpool_limits(1, "blas"))  # type: ignore[no-untyped-call]
+        _blas_count += 1
+    try:
+        yield
+    finally:
+        with _blas:
+            _blas_count -= 1
+            if not _blas_count:
+                _blas_users.pop().restore_original_limits()  # type: ignore[no-untyped-call]
 
 
 def default_threads() -> int:

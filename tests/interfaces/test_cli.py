@@ -275,6 +275,16 @@ def test_the_command_ends_at_once_but_says_all_it_had_to_say(tmp_path: Path, cap
     assert missing.stderr.endswith("\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a system without a device that is always full")
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        program = [sys.executable, "-m", "enlarger", "models"]
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=buffered)
+    assert done.returncode == 1
+    assert done.stderr == "enlarger: what was to be said could not be written (No space left on device)\n"
+
+
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     reader, writer = os.pipe()
     os.close(reader)

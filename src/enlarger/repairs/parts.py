@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from enlarger.canvas import Canvas
 from enlarger.image import Box, Samples
 from enlarger.pixels.scaling import Planes
-from enlarger.threads import in_order
+from enlarger.threads import in_order, one_blas_thread
 
 SIDE = 384
 """Pixels of a part, without its surroundings. A multiple of every block that JPEG knows."""
@@ -42,8 +41,7 @@ def by_parts(samples: Samples, channels: int, repair: Repair, reach: int, origin
 
     canvas = Canvas(width, height, bands, dtype)
     parts = (Box(x, y, across, down) for y, down in _spans(origin[1], height) for x, across in _spans(origin[0], width))
-    # Each product is small: threads of BLAS would mostly wait for each other.
-    with threadpool_limits(1, "blas"):  # type: ignore[no-untyped-call]
+    with one_blas_thread():
         for box, tile in in_order(repaired, parts):
             canvas.write(box, tile)
     return canvas.samples()

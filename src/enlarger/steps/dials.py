@@ -18,7 +18,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from enlarger.canvas import Canvas
 from enlarger.image import Box, Image, Samples
@@ -30,7 +29,7 @@ from enlarger.pixels.spectrum import WINDOW, cell_edges, cell_means, foretold, l
 from enlarger.steps import lock
 from enlarger.steps.enlarge import quantise
 from enlarger.steps.triage import Damage
-from enlarger.threads import in_order
+from enlarger.threads import in_order, one_blas_thread
 
 STRIP = 2**19
 """Samples of the result, about, that are made at once."""
@@ -56,8 +55,7 @@ def deliver(enlarged: Samples, picture: Image, dials: Dials, damage: Damage, bit
 
     ``enlarged`` is ``(h', w', bands)``, stored samples of the final size; alpha passes through.
     """
-    # Each product is small: threads of BLAS would mostly wait for each other, and for whoever else uses the processor.
-    with threadpool_limits(1, "blas"):  # type: ignore[no-untyped-call]
+    with one_blas_thread():
         mix = _Mix(enlarged, picture, dials, damage)
         final = np.uint8 if bits == 8 else np.uint16
         # Below 50 the engine's colours are wanted back in part, so there is nothing to lock again.
@@ -73,7 +71,7 @@ def deliver(enlarged: Samples, picture: Image, dials: Dials, damage: Damage, bit
 
 def repaired(delivered: Samples, picture: Image, damage: Damage, boxes: list[Box], bits: int) -> Canvas:
     """``delivered`` with ``boxes`` of it blended into the base, which the source vouches for."""
-    with threadpool_limits(1, "blas"):  # type: ignore[no-untyped-call]
+    with one_blas_thread():
         mix = _Mix(delivered, picture, Dials(resemblance=100), damage)
         return mix.written(mix.blended(boxes), np.uint8 if bits == 8 else np.uint16)
 
