@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import random
 import re
+import struct
 import sys
 import tomllib
+import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -50,10 +52,37 @@ def rows() -> list[dict[str, Any]]:
 
 
 def folder_of(cache: Path, package: str) -> Path:
-    """Where a package lies unpacked; ``npm:`` stands before those of npm."""
-    if package.startswith("npm:"):
-        return (cache / "n" / package[4:].strip("@").replace("/", "-")).resolve()
-    return (cache / "x" / package).resolve()
+    """Where a package lies unpacked; ``npm:`` and ``pypi:`` stand before those of npm and PyPI, and may end in a version."""
+    origin, _, name = package.rpartition(":")
+    return (cache / {"": "x", "npm": "n", "pypi": "p"}[origin] / name.strip("@").replace("/", "-")).resolve()
+
+
+def resources(packed: Path) -> None:
+    """Unpack Qt's compiled resources into a folder beside them; layout as rcc's own source (qtbase/src/tools/rcc) writes it.
+
+    Raises ``ValueError`` where a file is packed with Zstandard.
+    """
+    raw = packed.read_bytes()
+    version, tree, data, names = struct.unpack_from(">4I", raw, 4)
+    size = 22 if version >= 2 else 14
+
+    def walk(node: int, folder: Path) -> None:
+        at, flags = struct.unpack_from(">IH", raw, tree + node * size)
+        length = struct.unpack_from(">H", raw, names + at)[0]
+        name = raw[names + at + 6 : names + at + 6 + 2 * length].decode("utf-16-be")
+        if flags & 2:
+            count, first = struct.unpack_from(">II", raw, tree + node * size + 6)
+            for child in range(first, first + count):
+                walk(child, folder / name)
+            return
+        if flags & 4:
+            raise ValueError(f"{packed}: {name} is packed with Zstandard")
+        start = data + struct.unpack_from(">I", raw, tree + node * size + 10)[0]
+        body = raw[start + 4 : start + 4 + struct.unpack_from(">I", raw, start)[0]]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(zlib.decompress(body[4:]) if flags & 1 else body)
+
+    walk(0, packed.with_suffix(""))
 
 
 def listed(cache: Path, row: dict[str, Any]) -> list[Path]:

