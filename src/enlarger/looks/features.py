@@ -1,17 +1,17 @@
-"""What tells kinds of pictures apart, as figures of about 0 to 1 that can each be said in words."""
+"""What tells kinds of pictures apart: figures of about 0 to 1 that can each be said in words, and what a small net makes of it."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger.looks import texture
+from enlarger.looks import glance, texture
 from enlarger.looks.lattice import Lattice
 from enlarger.looks.lettering import Lettering
 from enlarger.looks.light import packed
 from enlarger.looks.sample import LUMA, Bytes, Crop, Floats, Sample
 
-NAMES = (
+WORDED = (
     "same",
     "faint",
     "slight",
@@ -48,6 +48,8 @@ NAMES = (
 """Shares unless said otherwise. ``same`` to ``strong``: how neighbouring pixels differ, by 0, 3, 15, 63 or more of 255; ``hard_edges``
 and ``smoothed_edges``: edges of one step between plain areas, and of two; ``colours``: how many, by logarithm."""
 
+NAMES = (*WORDED, *glance.NAMES)
+
 FEW = 12
 """Steps of 255 between channels up to which a pixel is grey."""
 
@@ -56,7 +58,12 @@ DRAWN = 20_000
 
 
 def features(sample: Sample, noise: float, grid: Lattice | None, text: Lettering) -> NDArray[np.float64]:
-    """The figures of :data:`NAMES`, in their order. A plain ground does not count, but for its share: only what lies on it does."""
+    """The figures of :data:`NAMES`, in their order."""
+    return np.array([*worded(sample, noise, grid, text), *glance.glance(sample)], np.float64)
+
+
+def worded(sample: Sample, noise: float, grid: Lattice | None, text: Lettering) -> list[float]:
+    """The figures of :data:`WORDED`, in their order. A plain ground does not count, but for its share: only what lies on it does."""
     ground = _ground(sample)
     differences = np.concatenate([part for crop in sample.crops for part in _steps(crop, ground)])
     if not differences.size:
@@ -78,7 +85,7 @@ def features(sample: Sample, noise: float, grid: Lattice | None, text: Lettering
     entropy = float(-(histogram[histogram > 0] * np.log2(histogram[histogram > 0])).sum())
     rough, coarse = _scales(sample)
     near_ends = (luma < 60) | (luma > 200)
-    values = (
+    return [
         *shares,
         shares[4] / changed,
         shares[1] / changed,
@@ -107,8 +114,7 @@ def features(sample: Sample, noise: float, grid: Lattice | None, text: Lettering
         _pairs(sample),
         float(((spread <= FEW) & near_ends).mean()),
         *texture.texture(sample, ground),
-    )
-    return np.array(values, np.float64)
+    ]
 
 
 def _ground(sample: Sample) -> Bytes | None:

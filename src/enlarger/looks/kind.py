@@ -1,4 +1,4 @@
-"""Which kind of picture: a logistic regression on the features, whose coefficients lie in ``kinds.json`` to be read and judged."""
+"""Which kind of picture: a weighted sum of the features, those of the small net among them; the weights lie in ``kinds.json`` to be read."""
 
 from __future__ import annotations
 

@@ -50,10 +50,12 @@ def background(sample: Sample) -> tuple[float, tuple[int, int, int] | None]:
     What is fully transparent does not count; :func:`alpha` speaks of that.
     """
     seen = _seen(sample)
-    codes, counts = np.unique(packed(seen >> 2), return_counts=True)
-    commonest = packed(seen >> 2) == codes[counts.argmax()]
-    colour = np.median(seen[commonest], axis=0)
-    share = float((np.abs(seen - colour).max(1) <= NEAR).mean())
+    codes = coded(seen, 6)
+    colour = np.median(seen[codes == np.bincount(codes).argmax()], axis=0)
+    near = np.ones(len(seen), bool)
+    for band, middle in zip(seen.T, colour, strict=True):  # by channel: reduction along an axis of three is slow
+        near &= np.abs(band.astype(np.float32) - np.float32(middle)) <= NEAR
+    share = float(near.mean())
     if share < LEAST_SHARE:
         return share, None
     r, g, b = (int(v) for v in np.rint(colour))
@@ -69,6 +71,13 @@ def alpha(sample: Sample) -> tuple[Alpha, float]:
         return "none", 0.0
     between = max(float(((plane > 0) & (plane < 255)).mean()) for plane in planes)
     return "soft" if between > 1e-4 else "binary", float((sample.sparse_alpha == 0).mean())
+
+
+def coded(colours: Bytes, bits: int) -> NDArray[np.int32]:
+    """``(n, 3)`` to one number each of the upper ``bits`` of every channel: few enough to count them without sorting."""
+    red, green, blue = (colours[:, i].astype(np.int32) >> (8 - bits) for i in range(3))
+    result: NDArray[np.int32] = (red << (2 * bits)) | (green << bits) | blue
+    return result
 
 
 def packed(colours: NDArray[Any]) -> NDArray[np.uint32]:

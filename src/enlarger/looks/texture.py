@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from enlarger.looks.light import packed
+from enlarger.looks.light import coded, packed
 from enlarger.looks.sample import LUMA, Bytes, Crop, Floats, Sample
 
 NAMES = (
@@ -182,9 +182,12 @@ def _palette(sample: Sample, ground: Bytes | None) -> list[float]:
         pixels = pixels[(pixels != ground).any(1)]
     if not len(pixels):
         return [0.0] * 10
-    counts = np.sort(np.unique(packed(pixels & 0xF0), return_counts=True)[1])[::-1] / len(pixels)
-    high, low = pixels.max(1).astype(np.float32), pixels.min(1).astype(np.float32)
-    strength = (high - low) / np.maximum(high, 1)
+    many = np.bincount(coded(pixels, 4))
+    counts = np.sort(many[many > 0])[::-1] / len(pixels)
+    red, green, blue = pixels.T
+    high: Floats = np.maximum(np.maximum(red, green), blue).astype(np.float32)  # reduction along an axis of three is slow
+    low: Floats = np.minimum(np.minimum(red, green), blue).astype(np.float32)
+    strength: Floats = ((high - low) / np.maximum(high, 1)).astype(np.float32)
     luma = pixels @ LUMA
     return [
         float(-(counts * np.log2(counts)).sum()) / 12,

@@ -1,0 +1,100 @@
+"""What a small net makes of a picture: the figures that cannot be said in words, beside those of ``features.py`` that can.
+
+The first eleven blocks of EfficientNet-Lite0 (M. Tan and Q. Le 2019), trained on photographs of a thousand things and then, by
+``training/glance.py``, on kinds of pictures. It looks twice: at the whole, made small, and at a part of it, pixel for pixel.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import as_file, files
+from typing import Any, Literal, get_args
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from enlarger.looks.sample import Bytes, Sample
+from enlarger.ncnn_library import library
+from enlarger.seen import Kind
+
+SIDE = 192
+"""Pixels of each side of what the net sees."""
+
+PART = 3
+"""Which crop of a large picture is seen pixel for pixel: the liveliest. Those before it are spread evenly."""
+
+MIDDLE, DEVIATION = 127.0, 128.0
+"""What is taken off every sample, and what it is divided by, before the net sees it."""
+
+View = Literal["whole", "part"]
+VIEWS: tuple[View, ...] = get_args(View)
+KINDS: tuple[Kind, ...] = ("photo", "illustration", "pixel-art", "document", "line-art")
+"""In the order in which the net answers."""
+
+NAMES = tuple(f"{view}_{kind}" for view in VIEWS for kind in KINDS)
+"""``whole_photo`` and so on: how much speaks for a kind, by logarithm, less the mean of all kinds."""
+
+
+def glance(sample: Sample) -> list[float]:
+    """The figures of :data:`NAMES`, in their order."""
+    answers = []
+    for view, seen in zip(VIEWS, (whole(sample), part(sample)), strict=True):
+        said = _ask(view, seen)
+        answers += (said - said.mean()).tolist()
+    return answers
+
+
+def whole(sample: Sample) -> Bytes:
+    """``(SIDE, SIDE, 3)``: all that is looked at of a picture, its longer side made :data:`SIDE`; mirrored to be a square."""
+    return squared(sample.crops[0].pixels if len(sample.crops) == 1 else sample.sparse)
+
+
+def part(sample: Sample) -> Bytes:
+    """``(SIDE, SIDE, 3)``: the middle of a crop, pixel for pixel; what is smaller is repeated."""
+    pixels = sample.crops[min(PART, len(sample.crops) - 1)].pixels
+    return cut(pixels, max(0, pixels.shape[0] - SIDE) // 2, max(0, pixels.shape[1] - SIDE) // 2)
+
+
+def squared(pixels: Bytes) -> Bytes:
+    """``(h, w, 3)`` to ``(SIDE, SIDE, 3)``, without changing its shape."""
+    height, width = pixels.shape[:2]
+    factor = SIDE / max(height, width)
+    how = PIL.Image.Resampling.BICUBIC if factor < 1 else PIL.Image.Resampling.BILINEAR
+    small = np.asarray(PIL.Image.fromarray(pixels).resize((max(1, round(width * factor)), max(1, round(height * factor))), how))
+    down, across = (SIDE - n for n in small.shape[:2])
+    return np.pad(small, ((down // 2, down - down // 2), (across // 2, across - across // 2), (0, 0)), "symmetric")
+
+
+def cut(pixels: Bytes, y: int, x: int) -> Bytes:
+    """``(SIDE, SIDE, 3)`` from ``y``, ``x`` on."""
+    seen = pixels[y : y + SIDE, x : x + SIDE]
+    return np.pad(seen, ((0, SIDE - seen.shape[0]), (0, SIDE - seen.shape[1]), (0, 0)), "wrap")
+
+
+def _ask(view: View, seen: Bytes) -> NDArray[np.float64]:
+    planes = np.ascontiguousarray(seen.transpose(2, 0, 1), np.float32)
+    planes -= MIDDLE
+    planes /= DEVIATION
+    extractor = _net().create_extractor()
+    borrowed = library().Mat(planes)  # borrows the array's memory: `planes` stays until extract() is back
+    status = extractor.input("data", borrowed)
+    if status == 0:
+        status, said = extractor.extract(view)
+    if status != 0:
+        raise MemoryError(f"ncnn failed with status {status} on a picture of {SIDE} x {SIDE}")
+    return np.array(said, np.float64)
+
+
+@cache
+def _net() -> Any:
+    net = library().Net()
+    # One thread: triage runs beside the work itself.
+    net.opt.num_threads = 1
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.opt.use_bf16_packed = net.opt.use_bf16_storage = False
+    folder = files("enlarger.looks")
+    with as_file(folder.joinpath("glance.param")) as graph, as_file(folder.joinpath("glance.bin")) as weights:
+        if net.load_param(str(graph)) != 0 or net.load_model(str(weights)) != 0:
+            raise RuntimeError("glance.param and glance.bin are damaged; install Enlarger again")
+    return net
