@@ -146,7 +146,7 @@ def main() -> None:
         said = [answers(net, stems[i]) for i in other]
         left_out |= {f"{paths[i].parent.name}/{paths[i].name}": one for i, one in zip(other, said, strict=True)}
         best = np.array(said).reshape(-1, len(VIEWS), len(KINDS)).sum(1).argmax(1)
-        right = [f"{kind} {(best[kinds[other] == k] == k).mean():.1%}" for k, kind in enumerate(KINDS)]
+        right = [f"{kind} {(best[kinds[other] == k] == k).mean():.1%}" for k, kind in enumerate(KINDS) if (kinds[other] == k).any()]
         print(f"part {left + 1} of {PARTS}, sources never seen: {', '.join(right)}", flush=True)
     (asked.pictures / "glance.json").write_text(json.dumps(left_out), encoding="utf-8")
     lite.write(train(stems, kinds, share), VIEWS, SIDE, asked.out / "glance.param", asked.out / "glance.bin")

@@ -63,7 +63,7 @@ def test_sources_weigh_as_the_root_of_their_size() -> None:
 
 def test_the_whole_in_miniature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(glance.__file__).parents[1] / "benchmarks"))
-    monkeypatch.setattr(glance, "EPOCHS", 20)
+    monkeypatch.setattr(glance, "EPOCHS", 2)
     monkeypatch.setattr(glance, "BATCH", 4)
     random = np.random.default_rng(1)
     for kind in KINDS:

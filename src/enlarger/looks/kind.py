@@ -1,4 +1,4 @@
-"""Which kind of picture: a weighted sum of the features, those of the small net among them; the weights lie in ``kinds.json`` to be read."""
+"""Which kind of picture: a weighted sum of the features, the small net's among them; the weights lie in ``kinds.json`` to be read."""
 
 from __future__ import annotations
 
