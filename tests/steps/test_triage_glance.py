@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,12 @@ def test_damaged_weights_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     shutil.copy(own / "glance.param", tmp_path)
     (tmp_path / "glance.bin").write_bytes(b"")
     monkeypatch.setattr(glance, "files", lambda package: tmp_path)
-    glance._net.cache_clear()
-    try:
-        with pytest.raises(RuntimeError, match="install Enlarger again"):
-            glance._net()
-    finally:
-        glance._net.cache_clear()
+    with pytest.raises(RuntimeError, match="install Enlarger again"):
+        glance.Glancing()
+
+
+def test_several_threads_get_the_same_answers() -> None:
+    seen = [looked(getattr(data, name)()) for name in ("coffee", "rocket", "page")]
+    alone = [glance.glance(one) for one in seen]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(glance.glance, seen * 8)) == alone * 8

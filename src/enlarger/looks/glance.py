@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import as_file, files
+from threading import Lock
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -36,12 +37,19 @@ NAMES = tuple(f"{view}_{kind}" for view in VIEWS for kind in KINDS)
 """``whole_photo`` and so on: how much speaks for a kind, by logarithm, less the mean of all kinds."""
 
 
+_ONE = Lock()
+"""A server looks at several pictures at once; the pools are for one."""
+
+
 def glance(sample: Sample) -> list[float]:
     """The figures of :data:`NAMES`, in their order."""
     answers = []
-    for view, seen in zip(VIEWS, (whole(sample), part(sample)), strict=True):
-        said = _ask(view, seen)
-        answers += (said - said.mean()).tolist()
+    with _ONE:
+        net = _glancing()
+        for view, seen in zip(VIEWS, (whole(sample), part(sample)), strict=True):
+            said = net(view, seen)
+            answers += (said - said.mean()).tolist()
+        net.rest()
     return answers
 
 
@@ -72,29 +80,50 @@ def cut(pixels: Bytes, y: int, x: int) -> Bytes:
     return np.pad(seen, ((0, SIDE - seen.shape[0]), (0, SIDE - seen.shape[1]), (0, 0)), "wrap")
 
 
-def _ask(view: View, seen: Bytes) -> NDArray[np.float64]:
-    planes = np.ascontiguousarray(seen.transpose(2, 0, 1), np.float32)
-    planes -= MIDDLE
-    planes /= DEVIATION
-    extractor = _net().create_extractor()
-    borrowed = library().Mat(planes)  # borrows the array's memory: `planes` stays until extract() is back
-    status = extractor.input("data", borrowed)
-    if status == 0:
-        status, said = extractor.extract(view)
-    if status != 0:
-        raise MemoryError(f"ncnn failed with status {status} on a picture of {SIDE} x {SIDE}")
-    return np.array(said, np.float64)
+class Glancing:
+    """The loaded net. What it needs for a look is given back after it: 13 MB."""
+
+    _net: Any = None
+
+    def __init__(self) -> None:
+        ncnn = library()
+        # The net holds bare pointers to its pools: they go after it.
+        self._pools = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()
+        self._net = ncnn.Net()
+        option = self._net.opt
+        option.num_threads = 1  # triage runs beside the work itself
+        option.blob_allocator, option.workspace_allocator = self._pools
+        option.use_fp16_packed = option.use_fp16_storage = option.use_fp16_arithmetic = False
+        option.use_bf16_packed = option.use_bf16_storage = False
+        folder = files("enlarger.looks")
+        with as_file(folder.joinpath("glance.param")) as graph, as_file(folder.joinpath("glance.bin")) as weights:
+            if self._net.load_param(str(graph)) != 0 or self._net.load_model(str(weights)) != 0:
+                raise RuntimeError("glance.param and glance.bin are damaged; install Enlarger again")
+
+    def __call__(self, view: View, seen: Bytes) -> NDArray[np.float64]:
+        """``seen`` is ``(SIDE, SIDE, 3)``."""
+        planes = np.ascontiguousarray(seen.transpose(2, 0, 1), np.float32)
+        planes -= MIDDLE
+        planes /= DEVIATION
+        extractor = self._net.create_extractor()
+        borrowed = library().Mat(planes)  # borrows the array's memory: `planes` stays until extract() is back
+        status = extractor.input("data", borrowed)
+        if status == 0:
+            status, said = extractor.extract(view)
+        if status != 0:
+            raise MemoryError(f"ncnn failed with status {status} on a picture of {SIDE} x {SIDE}")
+        return np.array(said, np.float64)
+
+    def rest(self) -> None:
+        for pool in self._pools:
+            pool.clear()
+
+    def __del__(self) -> None:
+        if self._net is not None:
+            self._net.clear()
+            self._net = None
 
 
 @cache
-def _net() -> Any:
-    net = library().Net()
-    # One thread: triage runs beside the work itself.
-    net.opt.num_threads = 1
-    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
-    net.opt.use_bf16_packed = net.opt.use_bf16_storage = False
-    folder = files("enlarger.looks")
-    with as_file(folder.joinpath("glance.param")) as graph, as_file(folder.joinpath("glance.bin")) as weights:
-        if net.load_param(str(graph)) != 0 or net.load_model(str(weights)) != 0:
-            raise RuntimeError("glance.param and glance.bin are damaged; install Enlarger again")
-    return net
+def _glancing() -> Glancing:
+    return Glancing()
