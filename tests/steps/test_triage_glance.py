@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from enlarger.errors import WeightsError
 from enlarger.looks import glance
 from enlarger.looks.features import NAMES, WORDED
 from enlarger.looks.sample import Crop, Sample, sample
@@ -60,12 +61,13 @@ def test_of_a_large_picture_the_liveliest_crop_is_the_part() -> None:
     assert (glance.part(seen) == 30).all()
 
 
-def test_damaged_weights_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kept", [0, 500_000])
+def test_damaged_weights_are_said(kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = Path(glance.__file__).parent
     shutil.copy(own / "glance.param", tmp_path)
-    (tmp_path / "glance.bin").write_bytes(b"")
+    (tmp_path / "glance.bin").write_bytes((own / "glance.bin").read_bytes()[:kept])
     monkeypatch.setattr(glance, "files", lambda package: tmp_path)
-    with pytest.raises(RuntimeError, match="install Enlarger again"):
+    with pytest.raises(WeightsError, match="cannot load"):
         glance.Glancing()
 
 

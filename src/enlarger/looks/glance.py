@@ -15,6 +15,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from enlarger.errors import OutOfMemoryError, WeightsError
 from enlarger.looks.sample import Bytes, Sample
 from enlarger.ncnn_library import library
 from enlarger.seen import Kind
@@ -42,14 +43,19 @@ _ONE = Lock()
 
 
 def glance(sample: Sample) -> list[float]:
-    """The figures of :data:`NAMES`, in their order."""
+    """The figures of :data:`NAMES`, in their order.
+
+    Raises :class:`WeightsError` where the net's files are damaged, and :class:`OutOfMemoryError`.
+    """
     answers = []
     with _ONE:
         net = _glancing()
-        for view, seen in zip(VIEWS, (whole(sample), part(sample)), strict=True):
-            said = net(view, seen)
-            answers += (said - said.mean()).tolist()
-        net.rest()
+        try:
+            for view, seen in zip(VIEWS, (whole(sample), part(sample)), strict=True):
+                said = net(view, seen)
+                answers += (said - said.mean()).tolist()
+        finally:
+            net.rest()
     return answers
 
 
@@ -98,7 +104,9 @@ class Glancing:
         folder = files("enlarger.looks")
         with as_file(folder.joinpath("glance.param")) as graph, as_file(folder.joinpath("glance.bin")) as weights:
             if self._net.load_param(str(graph)) != 0 or self._net.load_model(str(weights)) != 0:
-                raise RuntimeError("glance.param and glance.bin are damaged; install Enlarger again")
+                raise WeightsError(
+                    "ncnn cannot load the net that triage glances with", hint="install Enlarger again", subject="looks/glance.bin"
+                )
 
     def __call__(self, view: View, seen: Bytes) -> NDArray[np.float64]:
         """``seen`` is ``(SIDE, SIDE, 3)``."""
@@ -111,7 +119,7 @@ class Glancing:
         if status == 0:
             status, said = extractor.extract(view)
         if status != 0:
-            raise MemoryError(f"ncnn failed with status {status} on a picture of {SIDE} x {SIDE}")
+            raise OutOfMemoryError("no memory to look at a picture", subject=f"{SIDE} x {SIDE}, ncnn's status {status}")
         return np.array(said, np.float64)
 
     def rest(self) -> None:
