@@ -397,7 +397,7 @@ def main() -> None:
         refit(args.cache, [path for path in made if "tune" in path.parts])
     paths = [path for path in made if "fresh" in path.parts] if args.fresh else []
     values = features(args.cache, paths) if paths else np.empty((0, len(NAMES)))
-    if args.write:
+    if args.write and args.fresh:
         common.save(
             "triage",
             common.machine(),

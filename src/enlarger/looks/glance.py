@@ -24,7 +24,7 @@ SIDE = 192
 """Pixels of each side of what the net sees."""
 
 PART = 3
-"""Which crop of a large picture is seen pixel for pixel: the liveliest. Those before it are spread evenly."""
+"""Which crop is seen pixel for pixel. Of a large picture it is the liveliest: those before it are spread evenly."""
 
 MIDDLE, DEVIATION = 127.0, 128.0
 """What is taken off every sample, and what it is divided by, before the net sees it."""
