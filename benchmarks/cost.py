@@ -26,8 +26,8 @@ from skimage import data
 from enlarger.engines import find
 from enlarger.engines.engine import Device
 
+SMALL = (64, 128, 256, 384, 512)
 SIDES = {
-    "realesr-animevideov3": (64, 128, 256, 384, 512),
     "realesrgan-x4plus": (64, 128, 256, 384),
     "realesrgan-x4plus-anime": (64, 128, 256, 384),
 }
@@ -81,7 +81,7 @@ def main(wanted: list[str]) -> None:
         if wanted and model.id not in wanted:
             continue
         rows = []
-        for side, threads in itertools.product(SIDES[model.family], THREADS):
+        for side, threads in itertools.product(SIDES.get(model.family, SMALL), THREADS):
             command = [sys.executable, __file__, "--one", model.id, str(side), str(threads), "3" if side < 256 else "2"]
             rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
             print(model.id, rows[-1], flush=True)

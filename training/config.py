@@ -24,22 +24,25 @@ class Recipe:
     blocks: int = 16
     skip: Literal["nearest", "bicubic"] = "nearest"
     conditions: int = 0
+    slopes: Literal["each", "one"] = "each"
     pictures: Literal["photos", "drawings"] = "photos"
     degradation: str = "clean"
     crop: int = 40
     batch: int = 16
     rate: float = 4e-4
+    muon: float = 0.0
     warmup: int = 200
     loss: str = "l1"
     decay_loss: str = "l1"
     heighten: float = 0.0
     ema: float = 0.999
     lock: int = 0
+    eight_bit: bool = False
     seed: int = 1
 
     @property
     def shape(self) -> Shape:
-        return Shape(scale=self.scale, channels=self.channels, blocks=self.blocks, skip=self.skip, conditions=self.conditions)
+        return Shape(self.scale, self.channels, self.blocks, self.skip, self.conditions, self.slopes)
 
 
 def recipes(file: Path = FILE) -> dict[str, Recipe]:

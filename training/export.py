@@ -4,7 +4,10 @@ Writes NAME.param, NAME.bin (fp16 weights), NAME.onnx, NAME.safetensors and, fro
 """
 
 import argparse
+import copy
 import shutil
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +47,18 @@ def with_ncnn(param: Path, weights_file: Path, x: Pixels) -> Pixels:
     if status:
         raise ValueError(f"ncnn does not run {param}")
     return np.array(out)
+
+
+def with_ncnn_in_eight_bits(param: Path, weights_file: Path, ranges: Sequence[float], x: Pixels) -> Pixels:
+    """The same as Enlarger runs it on a CPU: all convolutions but the first in 8-bit integers."""
+    from enlarger.engines.ncnn_weights import in_eight_bits
+
+    graph, data = in_eight_bits(param.read_text(encoding="ascii"), weights_file.read_bytes(), ranges)
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "net.param"), Path(folder, "net.bin")
+        files[0].write_text(graph, encoding="ascii")
+        files[1].write_bytes(data)
+        return with_ncnn(*files, x)
 
 
 def with_onnx(path: Path, x: Pixels) -> Pixels:
@@ -102,12 +117,16 @@ def export(checkpoint: Path, folder: Path, name: str) -> dict[str, float]:
     folder.mkdir(parents=True, exist_ok=True)
     param, binary, graph = (folder / f"{name}.{kind}" for kind in ("param", "bin", "onnx"))
     ncnn_files.write(net, param, binary)
-    write_onnx(net, graph)
+    plain = copy.deepcopy(net)
+    plain.ranges = ()  # the files hold floats; what runs them decides whether to take integers
+    write_onnx(plain, graph)
     if checkpoint.resolve() != (folder / f"{name}.safetensors").resolve():
         shutil.copyfile(checkpoint, folder / f"{name}.safetensors")
     x = probe(net.shape.conditions)
-    wanted = with_torch(net, x)
+    wanted = with_torch(plain, x)
     found = {"ncnn": agreement(wanted, with_ncnn(param, binary, x)), "onnx": agreement(wanted, with_onnx(graph, x))}
+    if net.ranges:
+        found["ncnn in 8 bits"] = agreement(with_torch(net, x), with_ncnn_in_eight_bits(param, binary, net.ranges, x))
     for runtime, decibel in found.items():
         if not decibel >= ENOUGH:
             raise ValueError(f"{name} in {runtime} is only {decibel:.1f} dB from the trained net")
@@ -126,6 +145,8 @@ def card(net: Compact, path: Path, name: str, found: dict[str, float]) -> None:
     shape = f"{net.shape.blocks + 2} convolutions, {net.shape.channels} channels, {net.shape.skip} skip, {parameters:,} parameters"
     if net.shape.conditions:
         shape += f"; {net.shape.inputs} input channels: RGB and constant planes in [0, 1], {', '.join(CONDITIONS[: net.shape.conditions])}"
+    if net.ranges:
+        shape += f"; in 8 bits the convolutions read up to {', '.join(f'{largest:.4g}' for largest in net.ranges)}"
     words = {"name": name, "scale": net.shape.scale, "shape": shape, "pictures": pictures, "agreements": agreements}
     path.write_text(template.format(**words), encoding="utf-8")
 
@@ -138,6 +159,8 @@ def main() -> None:
     asked = parser.parse_args()
     found = export(asked.checkpoint, asked.out, asked.name or asked.checkpoint.stem)
     print(", ".join(f"{runtime}: {decibel:.1f} dB" for runtime, decibel in found.items()))
+    if ranges := weights.load(asked.checkpoint).ranges:
+        print(f"ranges = {[float(f'{largest:.6g}') for largest in ranges]}")
 
 
 if __name__ == "__main__":

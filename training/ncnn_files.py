@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.nets import Compact, Shape
+from training.nets import LEAK, Compact, Shape
 
 HALF = 0x01306B47
 MAGIC = "7767517"
@@ -71,9 +71,11 @@ def _graph(shape: Shape) -> list[str]:
     for i in range(last + 1):
         wide, deep = (3 * scale**2 if i == last else channels), (shape.inputs if i == 0 else channels)
         settings = f"0={wide} 1=3 4=1 5=1 6={wide * deep * 9}"
+        if shape.slopes == "one" and i < last:
+            settings += f" 9=2 -23310=1,{LEAK}"  # a leaky ReLU as part of the convolution
         lines.append(("Convolution", f"conv{i}", 1, 1, f"{at} conv{i}", settings))
         at = f"conv{i}"
-        if i < last:
+        if shape.slopes == "each" and i < last:
             lines.append(("PReLU", f"slope{i}", 1, 1, f"{at} slope{i}", f"0={channels}"))
             at = f"slope{i}"
     if shape.skip == "bicubic":

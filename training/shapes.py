@@ -29,6 +29,9 @@ SHAPES = (
     Shape(4, 48, 28),
     Shape(4, 80, 10),
     Shape(4, 96, 7),
+    Shape(4, 96, 7, "bicubic"),
+    Shape(4, 96, 7, "bicubic", slopes="one"),
+    Shape(4, 128, 4, "bicubic", slopes="one"),
 )
 SIDE = 256  # pixels of the source that is timed
 ROUNDS = 7
@@ -70,13 +73,12 @@ def table(
     cache = Cache(photos, folder / "cache")
     nets, rows = [], []
     for shape in shapes:
-        name = f"{shape.channels}x{shape.blocks}-{shape.skip}"
+        name = f"{shape.channels}x{shape.blocks}-{shape.skip}{'-one' if shape.slopes == 'one' else ''}"
         recipe = replace(
-            recipes()["photo-x4"], name=name, start="nothing", channels=shape.channels, blocks=shape.blocks, skip=shape.skip,
-            steps=steps, decay=steps // 3, decay_loss="l1", ema=0.98, crop=crop,
+            recipes()["wide-x4"], name=name, channels=shape.channels, blocks=shape.blocks, skip=shape.skip, slopes=shape.slopes,
+            eight_bit=False, steps=steps, decay=steps // 3, decay_loss="l1", ema=0.98, crop=crop, batch=16,
         )  # fmt: skip
         run = Run(recipe, folder / name)
-        _to_the_skip(run)
         if run.state.exists():
             run.load(run.state)
         train(run, cache, measure=False)
@@ -89,18 +91,11 @@ def table(
     return rows
 
 
-def _to_the_skip(run: Run) -> None:
-    """The last convolution begins at zero, so that nothing has to be unlearnt before the skip's answer is bettered."""
-    for net in (run.net, run.average):
-        for parameter in net.convolutions[-1].parameters():
-            torch.nn.init.zeros_(parameter)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.shapes", description=__doc__)
     parser.add_argument("--photos", type=Path, default=os.environ.get("ENLARGER_TRAINING"), help="folder of the photo sets")
     parser.add_argument("--run", type=Path, required=True, help="folder outside the repository for the runs")
-    parser.add_argument("--steps", type=int, default=3000, help="a few hundred from nothing give no more than the plain skip")
+    parser.add_argument("--steps", type=int, default=3000, help="of training, for each")
     parser.add_argument("--crop", type=int, default=24, help="source pixels per side of a crop")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "2")))
     parser.add_argument("--out", type=Path, required=True)

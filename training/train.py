@@ -18,10 +18,13 @@ from torch import Tensor
 from training import evaluate, weights
 from training.config import Recipe
 from training.degrade import pairs
+from training.eight_bit import ranges
 from training.losses import LOSSES, heightened, locked
+from training.muon import Muon
 from training.nets import Compact
 from training.photos import Pictures
 
+EIGHT_BIT_SHARE = 3  # the last third of the decay is trained in eight bits, where the recipe says so: the steps take longer
 SAVE_EVERY = 180.0  # seconds
 SET5_EVERY = 500  # steps
 SET14_EVERY = 900.0  # seconds
@@ -55,7 +58,13 @@ class Run:
         self.recipe, self.folder, self.device = recipe, folder, torch.device(device)
         self.net = weights.start(recipe).train().to(self.device)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=recipe.rate, weight_decay=1e-4, fused=True)
+        kernels = [p for p in self.net.parameters() if recipe.muon and p.ndim == 4]
+        others = [p for p in self.net.parameters() if not (recipe.muon and p.ndim == 4)]
+        self.optimisers: list[tuple[torch.optim.Optimizer, float]] = [
+            (torch.optim.AdamW(others, lr=recipe.rate, weight_decay=1e-4, fused=True), recipe.rate)
+        ]
+        if kernels:
+            self.optimisers.append((Muon(kernels, recipe.muon), recipe.muon))
         self.faithful = copy.deepcopy(self.net).eval().requires_grad_(False) if recipe.heighten else None
         self.step = 0
         self.seconds = 0.0
@@ -79,7 +88,8 @@ class Run:
             "recipe": asdict(self.recipe),
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "ranges": self.net.ranges,
+            "optimisers": [optimiser.state_dict() for optimiser, _ in self.optimisers],
             "step": self.step,
             "seconds": self.seconds,
             "decay_from": self.decay_from,
@@ -95,7 +105,9 @@ class Run:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.device)
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.net.ranges = self.average.ranges = state.get("ranges", ())
+        for (optimiser, _), kept in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
         self.step, self.seconds = state["step"], state["seconds"]
         if self.step > state["decay_from"]:
             self.decay_from, self.decay = state["decay_from"], state["decay"]
@@ -107,17 +119,24 @@ class Run:
         if self.step < self.decay_from:
             self.decay_from, self.decay = self.step, decay
 
-    def rate(self) -> float:
+    def into_eight_bits(self, cache: Pictures) -> None:
+        """From now on the net is trained as it will run; what its convolutions read of the next batches decides their ranges."""
+        seen = [self.ahead(cache, self.step + i)[0].to(self.device) for i in range(8)]
+        self.net.ranges = self.average.ranges = ranges(self.average, seen)
+
+    def share(self) -> float:
+        """Of the recipe's rates, at this step."""
         warm = min(1.0, (self.step + 1) / self.recipe.warmup)
         done = max(0, self.step - self.decay_from) / max(1, self.decay)
-        return self.recipe.rate * warm * (0.5 + 0.5 * float(np.cos(np.pi * min(1.0, done))))
+        return warm * (0.5 + 0.5 * float(np.cos(np.pi * min(1.0, done))))
 
     def one_step(self, cache: Pictures) -> float:
         """Returns the loss."""
         recipe = self.recipe
         x, truth = (pixels.to(self.device) for pixels in self.ahead(cache, self.step))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
+        for optimiser, rate in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate * self.share()
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             y: Tensor = self.net(x)
         y = y.float()
@@ -133,8 +152,9 @@ class Run:
             y = locked(y, source, recipe.lock)
         loss = LOSSES[recipe.decay_loss if self.step >= self.decay_from else recipe.loss](y, truth)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        for optimiser, _ in self.optimisers:
+            optimiser.step()
+        self.net.zero_grad(set_to_none=True)
         self._follow()
         self.step += 1
         return loss.item()
@@ -179,11 +199,14 @@ def train(run: Run, cache: Pictures, *, minutes: float | None = None, measure: b
         if run.step == run.decay_from and run.decay:
             run.save(run.folder / "stable.pt")
             run.note(decay_over=run.decay)
+        if run.recipe.eight_bit and not run.net.ranges and run.step >= run.last_step - run.decay // EIGHT_BIT_SHARE:
+            run.into_eight_bits(cache)
+            run.note(ranges=[round(largest, 3) for largest in run.net.ranges])
         losses.append(run.one_step(cache))
         now = time.monotonic()
         run.seconds += min(now - begun, 10.0)
         if run.step % 100 == 0:
-            run.note(loss=round(float(np.mean(losses)), 5), rate=round(run.rate(), 7))
+            run.note(loss=round(float(np.mean(losses)), 5), rate=round(run.recipe.rate * run.share(), 7))
             losses.clear()
         if measure and run.step % SET5_EVERY == 0:
             run.note(**scores(run.average, "set5"))

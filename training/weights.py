@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from training import ncnn_files
 from training.config import Recipe
-from training.nets import Compact, Shape
+from training.nets import Compact, Shape, near_the_skip
 
 CHECKPOINTS = Path(__file__).with_name("checkpoints")
 
@@ -29,15 +29,17 @@ def load(path: Path) -> Compact:
     with safe_open(path, framework="pt") as file:
         net = Compact(Shape.from_text(file.metadata()))
         net.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})  # noqa: SIM118
+        net.ranges = tuple(float(word) for word in file.metadata().get("ranges", "").split())
     return net
 
 
 def save(net: Compact, path: Path, **notes: str) -> None:
-    """fp16 weights with the shape, and `notes`, as metadata; written beside and moved into place."""
+    """fp16 weights with the shape, the ranges of a net in eight bits, and `notes`, as metadata; written beside and moved into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     weights = {key: value.detach().half().contiguous() for key, value in net.state_dict().items()}
-    save_file(weights, partial, metadata=net.shape.as_text() | notes)
+    ranges = {"ranges": " ".join(map(str, net.ranges))} if net.ranges else {}
+    save_file(weights, partial, metadata=net.shape.as_text() | ranges | notes)
     partial.chmod(0o644)
     partial.replace(path)
 
@@ -49,6 +51,7 @@ def start(recipe: Recipe) -> Compact:
     """
     net = Compact(recipe.shape)
     if recipe.start == "nothing":
+        near_the_skip(net)
         return net
     if recipe.start.startswith("animevideov3"):
         known = ncnn_files.read(*classic(recipe.start))
@@ -65,4 +68,5 @@ def start(recipe: Recipe) -> Compact:
         for parameter in last.parameters():
             parameter.zero_()
     net.load_state_dict(fits, strict=False)
+    net.ranges = known.ranges
     return net

@@ -23,6 +23,8 @@ def main() -> int:
     gc.set_threshold(GARBAGE_FROM, 20, 20)
     # Our products of matrices are small: BLAS's own threads, which spin while they wait, take a tenth of the processor for nothing.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Pydantic would look through every installed package for plugins of its own; none has any business here.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from enlarger.interfaces.cli import main as run
 
     return run(sys.argv[1:])

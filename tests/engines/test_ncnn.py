@@ -395,6 +395,8 @@ def test_opening_on_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> 
 def test_no_setting_is_ignored_silently() -> None:
     with pytest.raises(UnsupportedError, match="fp16"):
         opened(FAST, fp16=True)
+    with pytest.raises(UnsupportedError, match="fp32"):
+        opened(FAST, Device("gpu"), fp32=True)
     with pytest.raises(EngineError, match="NcnnSettings"):
         engine.open(FAST, CPU, NoSettings())
 

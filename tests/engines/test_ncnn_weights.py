@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from enlarger.engines import ncnn as engine_module
 from enlarger.engines import ncnn_weights
 from enlarger.engines.engine import Device, ModelSpec, WeightFile
 from enlarger.engines.ncnn import Net, engine
-from enlarger.engines.ncnn_weights import HALF, between
+from enlarger.engines.ncnn_weights import HALF, between, in_eight_bits
 from enlarger.errors import WeightsError
 
 CPU = Device("cpu", threads=1)
@@ -123,3 +124,78 @@ def test_memory_is_given_back_at_rest(shelf: Any) -> None:
     before = net(tile).copy()
     net.rest()
     assert np.array_equal(net(tile), before)
+
+
+CHAIN = (3, 16, 16, 12)
+"""Channels of a chain of 3 x 3 convolutions. ncnn has another way through for 8-bit convolutions from 8 channels on."""
+
+LEAK = 0.1
+
+
+def chain() -> tuple[str, bytes, list[np.ndarray]]:
+    """Graph, file and values of CHAIN, each convolution but the last with a leaky ReLU in it, and a shuffle by 2."""
+    random = np.random.default_rng(7)
+    lines, data, values, at = ["Input data 0 1 data"], b"", [], "data"
+    for i, (deep, wide) in enumerate(pairwise(CHAIN)):
+        kernel = (random.normal(0, 1, (wide, deep, 3, 3)) / np.sqrt(9 * deep)).astype("<f2")
+        bias = random.normal(0, 0.1, wide).astype("<f4")
+        leaky = f" 9=2 -23310=1,{LEAK}" if wide != CHAIN[-1] else ""
+        lines.append(f"Convolution conv{i} 1 1 {at} conv{i} 0={wide} 1=3 4=1 5=1 6={kernel.size}{leaky}")
+        data += HALF.to_bytes(4, "little") + kernel.tobytes() + bias.tobytes()
+        values += [kernel.astype(np.float32), bias]
+        at = f"conv{i}"
+    lines.append(f"PixelShuffle shuffle 1 1 {at} output 0=2")
+    return "\n".join(["7767517", f"{len(lines)} {len(lines)}", *lines, ""]), data, values
+
+
+def by_hand(values: list[np.ndarray], tile: np.ndarray, ranges: tuple[float, ...]) -> np.ndarray:
+    """What :func:`chain` answers for ``(h, w, 3)``, by numpy in double precision; in 8-bit integers where there are ranges."""
+    x = tile.transpose(2, 0, 1).astype(float)
+    for i in range(0, len(values), 2):
+        kernel, bias = values[i].astype(float), values[i + 1]
+        if ranges and i:
+            step, steps = ranges[i // 2 - 1] / 127, np.abs(kernel).max((1, 2, 3), keepdims=True) / 127
+            x, kernel = np.clip(np.rint(x / step), -127, 127) * step, np.rint(kernel / steps) * steps
+        views = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((0, 0), (1, 1), (1, 1))), (3, 3), (1, 2))
+        x = np.einsum("chwyx,ocyx->ohw", views, kernel) + bias[:, None, None]
+        if i + 2 < len(values):
+            x = np.where(x < 0, LEAK * x, x)
+    blocks = x.reshape(3, 2, 2, *x.shape[1:])
+    return blocks.transpose(3, 1, 4, 2, 0).reshape(2 * tile.shape[0], 2 * tile.shape[1], 3)
+
+
+def decibels(a: np.ndarray, b: np.ndarray) -> float:
+    return float(10 * np.log10(1 / np.mean((a - b) ** 2)))
+
+
+def test_nets_trained_for_it_run_in_eight_bits(shelf: Any) -> None:
+    param, data, values = chain()
+    model = shelf(row("small", ranges=(2.0, 2.5)), param, data)
+    tile = np.random.default_rng(1).random((12, 17, 3), np.float32)
+    integers, floats = opened(model)(tile), opened(model, fp32=True)(tile)
+    assert decibels(floats, by_hand(values, tile, ())) > 90
+    # A sum that lies on the edge between two integers may go either way.
+    assert decibels(integers, by_hand(values, tile, (2.0, 2.5))) > 60
+    assert 25 < decibels(integers, floats) < 50
+
+
+def test_what_lies_between_two_nets_runs_in_eight_bits_too(shelf: Any) -> None:
+    param, data, values = chain()
+    # The other net's last bias is brighter by 0.5 in every channel.
+    brighter = data[: -4 * CHAIN[-1]] + (values[-1] + np.float32(0.5)).tobytes()
+    first = shelf(row("faithful", toward="crisp", ranges=(2.0, 2.5)), param, data)
+    shelf(row("crisp", ranges=(2.0, 2.5)), param, brighter)
+    tile = np.random.default_rng(1).random((12, 17, 3), np.float32)
+    assert np.allclose(opened(first, detail=75)(tile) - opened(first)(tile), 0.25, atol=1e-5)
+
+
+def test_graph_weights_and_ranges_must_belong_together() -> None:
+    param, data, _ = chain()
+    with pytest.raises(WeightsError, match="3 convolutions has 2 ranges, not 3"):
+        in_eight_bits(param, data, (1.0, 1.0, 1.0))
+    with pytest.raises(WeightsError, match="ends before"):
+        in_eight_bits(param, data[:-4], (1.0, 1.0))
+    with pytest.raises(WeightsError, match="longer"):
+        in_eight_bits(param, data + bytes(4), (1.0, 1.0))
+    with pytest.raises(WeightsError, match="slopes of its own"):
+        in_eight_bits(graph(3), weights(matrix(3, 0.5)), ())

@@ -1,8 +1,8 @@
 """Neural nets through ncnn: on the CPU, or on any GPU that speaks Vulkan.
 
 ncnn is imported when it is first needed, so that listing models stays quick. Everything is computed in 32-bit floats unless
-a GPU is told otherwise, and the answer does not depend on the number of threads. How memory is kept low is told in
-``docs/decisions/0004-memory-of-ncnn.md``.
+a GPU is told otherwise, or a net was trained for 8-bit integers, which CPUs are faster with. The answer does not depend on the
+number of threads. How memory is kept low is told in ``docs/decisions/0004-memory-of-ncnn.md``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from weakref import WeakSet
 
 import numpy as np
@@ -45,6 +45,7 @@ class NcnnSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fp16: bool = Field(False, description="GPU only: compute in 16-bit floats. Faster, less exact, and different on every GPU.")
+    fp32: bool = Field(False, description="CPU only: compute in 32-bit floats what was trained for 8-bit integers, as a GPU does. Slower.")
     detail: int = Field(50, ge=0, le=100, description="Dial: from 50, how far the net lies toward its family's crisp one.")
     denoise: int = Field(0, ge=0, le=100, description="How strong the noise is that a net for restoring takes off.")
     deblock: int = Field(0, ge=0, le=100, description="How strong the JPEG damage is that a net for restoring takes off.")
@@ -57,6 +58,8 @@ class NetNotes(BaseModel):
     to that blob in one go, and from there on in pieces of at most ``split_area`` source pixels, each with ``split_halo``
     source pixels of context, which must be even (a Winograd tile never starts elsewhere then, and the pieces fit bit for bit).
 
+    ``ranges`` are of a net that was trained for 8-bit integers: the largest number that each convolution but the first reads.
+
     ``conditions`` are the settings (0 to 100) that the net reads as further channels behind the colours, each a plane of that many
     hundredths.
     """
@@ -67,6 +70,7 @@ class NetNotes(BaseModel):
     split_blob: str | None = None
     split_halo: int = Field(0, ge=0, multiple_of=2)
     split_area: int = Field(1024, ge=256)
+    ranges: tuple[Annotated[float, Field(gt=0)], ...] = ()
     conditions: tuple[Literal["denoise", "deblock"], ...] = ()
 
 
@@ -105,11 +109,13 @@ class Ncnn:
         raise DeviceError("there is no such device", hint=f"there are cpu, {listed}", subject=wanted)
 
     def open(self, model: ModelSpec, device: Device, settings: BaseModel) -> Net:
-        """Load ``model``. :class:`UnsupportedError` for fp16 on a CPU, else as :meth:`Engine.open` says."""
+        """Load ``model``. :class:`UnsupportedError` for fp16 on a CPU and fp32 on a GPU, else as :meth:`Engine.open` says."""
         if not isinstance(settings, NcnnSettings):
             raise EngineError(f"the settings of ncnn are NcnnSettings, not {type(settings).__name__}")
         if settings.fp16 and device.kind != "gpu":
             raise UnsupportedError("fp16 is for GPUs", hint="use --device gpu or leave it out", subject="--set fp16")
+        if settings.fp32 and device.kind != "cpu":
+            raise UnsupportedError("GPUs compute in 32-bit floats as it is", hint="leave it out", subject="--set fp32")
         if device.kind == "gpu" and device.index not in [gpu.index for gpu in find_gpus()]:
             raise DeviceError("there is no such GPU", hint="use --device cpu", subject=str(device))
         try:
@@ -143,7 +149,8 @@ class Net:
             self._net.set_vulkan_device(device.index)
         _open_nets.add(self)
         other = next(one for one in catalogue("ncnn") if one.id == model.toward) if model.toward else None
-        self._weights = load(self._net, model, other, max(0, settings.detail - 50) / 50)
+        ranges = notes.ranges if device.kind == "cpu" and not settings.fp32 else ()
+        self._weights = load(self._net, model, other, max(0, settings.detail - 50) / 50, ranges)
 
     def __call__(self, tile: Tile) -> Tile:
         """See :class:`enlarger.engines.engine.TileEngine`. Answers are not clipped."""

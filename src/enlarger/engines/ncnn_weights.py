@@ -1,15 +1,20 @@
-"""Graph and weights into ncnn: a net of the catalogue, or one between two of a family.
+"""Graph and weights into ncnn: a net of the catalogue, or one between two of a family; as it is, or in 8-bit integers.
 
 Nets trained from the same start can be interpolated: what lies between them is a net as well (X. Wang et al. 2019, Deep Network
 Interpolation). It is the native form of the dial ``detail``: 50 is the first net, 100 the second, at the cost of one.
+
+Nets that were trained for it are run in 8-bit integers by CPUs (``docs/decisions/0010-eight-bits.md``). Their files hold 16-bit floats, as
+those of all nets: that is what GPUs take, and what can be interpolated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enlarger.engines.engine import ModelSpec
 from enlarger.engines.weights import locate
@@ -18,24 +23,38 @@ from enlarger.errors import WeightsError
 HALF = 0x01306B47
 """What ncnn writes before weights in 16-bit floats; 0 stands before 32-bit ones."""
 
+INTEGERS = 0x000D4B38
+"""What ncnn expects before weights in 8-bit integers."""
+
+TOP = 127
+"""The largest of them; -128 is not used."""
+
 WEIGHTED = ("Convolution", "ConvolutionDepthWise")
 
 
-def load(net: Any, model: ModelSpec, other: ModelSpec | None, share: float) -> bytes:
-    """``model`` into ``net``, an empty ``ncnn.Net``, ``share`` of the way to ``other``. Keep what is returned: ncnn may borrow it.
+def load(net: Any, model: ModelSpec, other: ModelSpec | None, share: float, ranges: Sequence[float] = ()) -> bytes:
+    """``model`` into ``net``, an empty ``ncnn.Net``, ``share`` of the way to ``other``; in 8-bit integers when ``ranges`` are given
+    (:func:`in_eight_bits`). Keep what is returned: ncnn may borrow it.
 
     Raises :class:`WeightsError`.
     """
     graph, weights = _files(model)
-    if net.load_param(str(graph)) != 0:
-        raise WeightsError("ncnn cannot load this file", subject=graph.name)
-    if other is None or not share:
-        if net.load_model(str(weights)) != 0:
-            raise WeightsError("ncnn cannot load this file", subject=weights.name)
+    mixes = other is not None and share > 0
+    if not mixes and not ranges:
+        for path, read in ((graph, net.load_param), (weights, net.load_model)):
+            if read(str(path)) != 0:
+                raise WeightsError("ncnn cannot load this file", subject=path.name)
         return b""
-    mixed = between(graph.read_text(encoding="ascii"), weights.read_bytes(), _files(other)[1].read_bytes(), share)
-    net.load_model_mem(mixed)
-    return mixed
+    layers, content = graph.read_text(encoding="ascii"), weights.read_bytes()
+    if mixes:
+        assert other is not None
+        content = between(layers, content, _files(other)[1].read_bytes(), share)
+    if ranges:
+        layers, content = in_eight_bits(layers, content, ranges)
+    if net.load_param_mem(layers) != 0:
+        raise WeightsError("ncnn cannot load this file", subject=graph.name)
+    net.load_model_mem(content)
+    return content
 
 
 def _files(model: ModelSpec) -> tuple[Path, Path]:
@@ -77,6 +96,54 @@ def between(param: str, first: bytes, second: bytes, share: float) -> bytes:
     if at != len(first):
         raise WeightsError("a weights file is longer than its graph")
     return bytes(result)
+
+
+def in_eight_bits(param: str, weights: bytes, ranges: Sequence[float]) -> tuple[str, bytes]:
+    """The graph and the weights of a chain of convolutions, all but the first of them in 8-bit integers.
+
+    ``ranges`` holds, for each convolution but the first, the largest number that it reads. The weights of an output channel are
+    whole numbers times a step of its own, a 127th of the largest. Where one such convolution reads another one's answer it is
+    handed over in integers. Raises :class:`WeightsError` when graph, weights and ranges do not belong together.
+    """
+    head, lines = param.splitlines()[:2], [line for line in param.splitlines()[2:] if line.split()]
+    result, at, number = bytearray(), 0, -1
+    kinds = _layers(param)
+    last = [kind for kind, _ in kinds].count("Convolution") - 1
+    if last != len(ranges):
+        raise WeightsError(f"a net of {last + 1} convolutions has {last} ranges, not {len(ranges)}")
+    for i, (kind, settings) in enumerate(kinds):
+        if kind == "PReLU":
+            raise WeightsError("a net with slopes of its own for each channel is not run in 8-bit integers")
+        if kind not in WEIGHTED:
+            continue
+        count, channels = settings[6], settings[0]
+        half = int.from_bytes(weights[at : at + 4], "little") == HALF
+        size = 4 + (count * (2 if half else 4) + 3) // 4 * 4 + (4 * channels if settings.get(5) else 0)
+        if at + size > len(weights):
+            raise WeightsError("a weights file ends before its graph does")
+        number += kind == "Convolution"
+        if kind != "Convolution" or number == 0:
+            result += weights[at : at + size]
+        else:
+            values = np.frombuffer(weights, "<f2" if half else "<f4", count, at + 4).astype(np.float32).reshape(channels, -1)
+            whole, scales = _integers(values)
+            handed = number < last
+            read = [TOP / largest for largest in ranges[number - 1 : number + handed]]
+            result += INTEGERS.to_bytes(4, "little") + whole.tobytes() + bytes(-count % 4)
+            result += weights[at + size - 4 * channels : at + size] if settings.get(5) else b""
+            result += scales.astype("<f4").tobytes() + np.asarray(read, "<f4").tobytes()
+            lines[i] += f" 8={101 if handed else 1}"
+        at += size
+    if at != len(weights):
+        raise WeightsError("a weights file is longer than its graph")
+    return "\n".join([*head, *lines, ""]), bytes(result)
+
+
+def _integers(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """``(channels, n)`` as integers, and what each channel was multiplied by."""
+    largest = np.abs(values).max(axis=1)
+    scales = np.divide(TOP, largest, out=np.ones_like(largest), where=largest > 0)
+    return np.rint(values * scales[:, None]).astype(np.int8), scales
 
 
 def _layers(param: str) -> list[tuple[str, dict[int, int]]]:
