@@ -37,6 +37,7 @@ class Recipe:
     heighten: float = 0.0
     ema: float = 0.999
     lock: int = 0
+    even: int = 0
     eight_bit: bool = False
     seed: int = 1
 

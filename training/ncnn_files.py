@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.nets import LEAK, Compact, Shape
+from training.nets import Compact, Shape
 
 HALF = 0x01306B47
 MAGIC = "7767517"
@@ -57,11 +57,12 @@ def read(param: Path, weights: Path) -> Compact:
     return net
 
 
-def _graph(shape: Shape) -> list[str]:
+def _graph(net: Compact) -> list[str]:
     """The lines of a .param file. Blobs `data` and `output` as in the realesr-animevideov3 files, so the same engine runs both.
 
     With conditions `data` has a channel more for each, behind the colours, and the skip takes the first three channels of it.
     """
+    shape = net.shape
     scale, channels, last = shape.scale, shape.channels, shape.blocks + 1
     lines = [("Input", "data", 0, 1, "data", ""), ("Split", "twice", 1, 2, "data source skip", "")]
     at, skip = "source", "skip"
@@ -72,7 +73,7 @@ def _graph(shape: Shape) -> list[str]:
         wide, deep = (3 * scale**2 if i == last else channels), (shape.inputs if i == 0 else channels)
         settings = f"0={wide} 1=3 4=1 5=1 6={wide * deep * 9}"
         if shape.slopes == "one" and i < last:
-            settings += f" 9=2 -23310=1,{LEAK}"  # a leaky ReLU as part of the convolution
+            settings += f" 9=2 -23310=1,{net.leaks[i]}"  # a leaky ReLU as part of the convolution
         lines.append(("Convolution", f"conv{i}", 1, 1, f"{at} conv{i}", settings))
         at = f"conv{i}"
         if shape.slopes == "each" and i < last:
@@ -110,5 +111,5 @@ def write(net: Compact, param: Path, weights: Path) -> None:
     if net.shape.skip == "bicubic":
         data.extend(bytes(4))
         add(net.phases)  # type: ignore[arg-type]
-    param.write_text("\n".join(_graph(net.shape)) + "\n", encoding="ascii")
+    param.write_text("\n".join(_graph(net)) + "\n", encoding="ascii")
     weights.write_bytes(data)

@@ -20,7 +20,7 @@ from training.resize import matrix
 CONDITIONS = ("denoise", "deblock")  # the planes in their order; strengths in [0, 1], what each means stands in damage.py
 
 
-LEAK = 0.1  # of what is below zero
+LEAK = 0.1  # of what is below zero, in nets with one slope that begin from nothing
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Shape:
     blocks: int = 16
     skip: Literal["nearest", "bicubic"] = "nearest"
     conditions: int = 0  # how many of CONDITIONS the net reads
-    slopes: Literal["each", "one"] = "each"  # below zero: PReLU, or LEAK for all channels, which ncnn does within the convolution
+    slopes: Literal["each", "one"] = "each"  # below zero: PReLU, or one for all channels, which ncnn does within the convolution
 
     def __post_init__(self) -> None:
         if not 0 <= self.conditions <= len(CONDITIONS):
@@ -88,6 +88,9 @@ class Compact(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
+        self.leaks = (LEAK,) * (shape.blocks + 1)  # the slopes of a shape with one for all channels
+        self.uneven: list[Tensor] = []  # the slopes for each channel that such a net began with, until they are even
+        self.evened = 0.0  # how far they are on their way
         self.ranges: tuple[float, ...] = ()  # of what each convolution but the first reads, once the net runs in eight bits (eight_bit.py)
         widths = [shape.inputs, *[shape.channels] * (shape.blocks + 1), 3 * shape.scale**2]
         self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
@@ -102,8 +105,10 @@ class Compact(nn.Module):
         y = x
         for i in range(self.shape.blocks + 1):
             y = self._convolved(i, y)
-            if not self.slopes:
-                y = F.leaky_relu(y, LEAK)
+            if self.uneven:
+                y = torch.prelu(y, self.uneven[i].to(y).lerp(y.new_tensor(self.leaks[i]), self.evened))
+            elif not self.slopes:
+                y = F.leaky_relu(y, self.leaks[i])
             elif self.training:
                 y = Slope.apply(y, self.slopes[i].weight)  # type: ignore[no-untyped-call]
             else:
@@ -116,6 +121,12 @@ class Compact(nn.Module):
         else:
             y = y + x.repeat_interleave(scale * scale, dim=1)
         return F.pixel_shuffle(y, scale)
+
+    def even_out(self, share: float) -> None:
+        """Brings slopes that differ from channel to channel `share` of the way to one for all; at 1 they are."""
+        self.evened = share
+        if share >= 1:
+            self.uneven = []
 
     def _convolved(self, i: int, y: Tensor) -> Tensor:
         if i and self.ranges:

@@ -74,10 +74,9 @@ def table(
     nets, rows = [], []
     for shape in shapes:
         name = f"{shape.channels}x{shape.blocks}-{shape.skip}{'-one' if shape.slopes == 'one' else ''}"
-        recipe = replace(
-            recipes()["wide-x4"], name=name, channels=shape.channels, blocks=shape.blocks, skip=shape.skip, slopes=shape.slopes,
-            eight_bit=False, steps=steps, decay=steps // 3, decay_loss="l1", ema=0.98, crop=crop, batch=16,
-        )  # fmt: skip
+        asked = {"channels": shape.channels, "blocks": shape.blocks, "skip": shape.skip, "slopes": shape.slopes, "crop": crop}
+        brief = {"start": "nothing", "rate": 1e-3, "muon": 0.01, "steps": steps, "decay": steps // 3, "decay_loss": "l1", "ema": 0.98}
+        recipe = replace(recipes()["photo-x4"], name=name, **asked, **brief)  # type: ignore[arg-type]
         run = Run(recipe, folder / name)
         if run.state.exists():
             run.load(run.state)

@@ -89,6 +89,8 @@ class Run:
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "ranges": self.net.ranges,
+            "leaks": self.net.leaks,
+            "uneven": self.net.uneven,
             "optimisers": [optimiser.state_dict() for optimiser, _ in self.optimisers],
             "step": self.step,
             "seconds": self.seconds,
@@ -98,14 +100,16 @@ class Run:
         torch.save(state, partial)
         partial.replace(path)
         notes = {"name": self.recipe.name, "step": str(self.step), "start": self.recipe.start}
-        weights.save(self.average, self.folder / f"{self.recipe.name}.safetensors", **notes)
+        if not self.average.uneven:  # such a net would be another one in its file
+            weights.save(self.average, self.folder / f"{self.recipe.name}.safetensors", **notes)
 
     def load(self, path: Path) -> None:
         """Goes on from `path`. A decay that has begun is kept; before that, the recipe's number of steps counts, so it may be changed."""
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.device)
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        self.net.ranges = self.average.ranges = state.get("ranges", ())
+        for net in (self.net, self.average):
+            net.ranges, net.leaks, net.uneven = state["ranges"], state["leaks"], state["uneven"]
         for (optimiser, _), kept in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(kept)
         self.step, self.seconds = state["step"], state["seconds"]
@@ -133,6 +137,9 @@ class Run:
     def one_step(self, cache: Pictures) -> float:
         """Returns the loss."""
         recipe = self.recipe
+        for net in (self.net, self.average):
+            if net.uneven:
+                net.even_out(min(1.0, (self.step + 1) / max(1, recipe.even)))
         x, truth = (pixels.to(self.device) for pixels in self.ahead(cache, self.step))
         for optimiser, rate in self.optimisers:
             for group in optimiser.param_groups:

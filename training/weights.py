@@ -29,23 +29,28 @@ def load(path: Path) -> Compact:
     with safe_open(path, framework="pt") as file:
         net = Compact(Shape.from_text(file.metadata()))
         net.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})  # noqa: SIM118
-        net.ranges = tuple(float(word) for word in file.metadata().get("ranges", "").split())
+        told = file.metadata()
+        net.ranges = tuple(float(word) for word in told.get("ranges", "").split())
+        net.leaks = tuple(float(word) for word in told.get("leaks", "").split()) or net.leaks
     return net
 
 
 def save(net: Compact, path: Path, **notes: str) -> None:
-    """fp16 weights with the shape, the ranges of a net in eight bits, and `notes`, as metadata; written beside and moved into place."""
+    """fp16 weights; the shape, slopes and ranges that are not weights, and `notes`, as metadata. Written beside and moved into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     weights = {key: value.detach().half().contiguous() for key, value in net.state_dict().items()}
-    ranges = {"ranges": " ".join(map(str, net.ranges))} if net.ranges else {}
-    save_file(weights, partial, metadata=net.shape.as_text() | ranges | notes)
+    more = {"ranges": net.ranges, "leaks": net.leaks if net.shape.slopes == "one" else ()}
+    told = {name: " ".join(map(str, values)) for name, values in more.items() if values}
+    save_file(weights, partial, metadata=net.shape.as_text() | told | notes)
     partial.chmod(0o644)
     partial.replace(path)
 
 
 def start(recipe: Recipe) -> Compact:
     """The net as training finds it. From a net of another scale all but the last convolution is taken; that starts at zero (plain skip).
+
+    A net with one slope for all channels, made from one with slopes for each, begins with those, which training then brings together.
 
     Conditions that the known net does not read have no weight at first: the new net then answers as the known one does.
     """
@@ -62,11 +67,18 @@ def start(recipe: Recipe) -> Compact:
     state = known.state_dict()
     first = "convolutions.0.weight"
     state[first] = F.pad(state[first], (0, 0, 0, 0, 0, recipe.conditions - known.shape.conditions))
-    fits = {key: value for key, value in state.items() if value.shape == net.state_dict()[key].shape}
+    wanted = net.state_dict()
+    fits = {key: value for key, value in state.items() if key in wanted and value.shape == wanted[key].shape}
     last = net.convolutions[-1]
     with torch.no_grad():
         for parameter in last.parameters():
             parameter.zero_()
     net.load_state_dict(fits, strict=False)
     net.ranges = known.ranges
+    if recipe.slopes == "one" and known.shape.slopes == "one":
+        net.leaks = known.leaks
+    elif recipe.slopes == "one":
+        net.uneven = [slope.weight.detach().clone() for slope in known.slopes]  # type: ignore[operator,union-attr]
+        # One that is far from the others would draw all of them along.
+        net.leaks = tuple(round(float(slopes.clamp(-0.5, 1.2).mean()), 4) for slopes in net.uneven)
     return net

@@ -349,12 +349,12 @@ def test_a_run_can_be_extended_and_finished_early(photo_folder: Path) -> None:
     cache = photos.Cache(photo_folder, photo_folder / "cache")
     run = Run(TINY, photo_folder / "run")
     train(run, cache, measure=False)
-    assert run.rate() == pytest.approx(0, abs=1e-9)
+    assert run.share() == pytest.approx(0, abs=1e-9)
 
     longer = Run(replace(TINY, steps=20), photo_folder / "run")
     longer.load(longer.folder / "stable.pt")
     assert (longer.step, longer.last_step) == (5, 20)
-    assert longer.rate() == TINY.rate
+    assert longer.share() == 1
     (longer.folder / "finish").write_text("2", "utf-8")
     train(longer, cache, measure=False)
     assert longer.step == 7
@@ -437,10 +437,39 @@ def test_luma_counts_once_more_in_the_loss_that_adds_it() -> None:
 
 
 def test_a_net_from_nothing_begins_at_its_skip_and_hands_on_what_it_reads() -> None:
-    recipe = replace(recipes()["wide-x4"], channels=8, blocks=2)
+    recipe = replace(recipes()["photo-x4"], channels=8, blocks=2, skip="bicubic", slopes="one", start="nothing")
     net = weights.start(recipe).eval()
     source = np.random.default_rng(0).integers(80, 176, (12, 12, 3), dtype=np.uint8)
     answer = evaluate.with_net(net)(source)
     assert np.abs(answer.astype(int) - resize.enlarge(source, 4)).max() <= 1
     middle = net.convolutions[1].weight[:, :, 1, 1].detach()
     assert middle.diagonal().mean() > 0.5 > middle.abs().mean()
+
+
+def test_slopes_of_channels_are_brought_together_and_then_are_one(tmp_path: Path, photo_folder: Path) -> None:
+    cache = photos.Cache(photo_folder, photo_folder / "cache")
+    known = random_net()
+    weights.save(known, tmp_path / "known.safetensors")
+    recipe = replace(TINY, start=str(tmp_path / "known.safetensors"), blocks=2, slopes="one", even=4)
+    known = weights.load(tmp_path / "known.safetensors")
+    source = random_picture(20, 24)
+    begun = weights.start(recipe)
+    np.testing.assert_array_equal(evaluate.with_net(begun)(source), evaluate.with_net(known)(source))
+    assert begun.leaks[1] == pytest.approx(float(known.slopes[1].weight.detach().mean()), abs=1e-4)
+    run = Run(recipe, tmp_path / "run")
+    run.one_step(cache)
+    assert run.average.evened == 0.25
+    run.save(run.state)
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+    later = Run(recipe, tmp_path / "run")
+    later.load(later.state)
+    for one in (run, later):
+        while one.step < 5:
+            one.one_step(cache)
+        assert not one.net.uneven
+    for one, other in zip(run.average.parameters(), later.average.parameters(), strict=True):
+        assert torch.equal(one, other)
+    run.save(run.state)
+    loaded = weights.load(tmp_path / "run" / "tiny.safetensors")
+    assert loaded.leaks == begun.leaks
+    assert len(list(loaded.slopes)) == 0
