@@ -26,6 +26,7 @@ def net() -> Compact:
     torch.set_num_threads(1)
     made = Compact(SHAPE)
     near_the_skip(made)
+    made.leaks = (0.3, -0.05, 0.1)
     torch.nn.init.normal_(made.convolutions[-1].weight, std=0.03)
     return made.half().float().eval()  # as its file will hold it
 
@@ -72,6 +73,7 @@ def test_ranges_stay_with_the_weights(net: Compact, tmp_path: Path) -> None:
     weights.save(in_eight_bits(net), tmp_path / "net.safetensors")
     loaded = weights.load(tmp_path / "net.safetensors")
     assert loaded.ranges == net.ranges
+    assert loaded.leaks == net.leaks
     assert loaded.shape == SHAPE
     recipe = Recipe("next", "", 4, str(tmp_path / "net.safetensors"), 1, 0, channels=16, blocks=2, skip="bicubic", slopes="one")
     assert weights.start(recipe).ranges == net.ranges
