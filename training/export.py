@@ -20,6 +20,7 @@ from training.nets import CONDITIONS, Compact
 from training.photos import photo_sets
 
 ENOUGH = 60.0  # dB between an exported and the trained net, over float outputs on the 0-255 scale
+NEARER = 6.0  # dB by which integers in ncnn must be nearer to the net trained for them than its own floats are
 Pixels = NDArray[np.float32]
 
 
@@ -126,9 +127,12 @@ def export(checkpoint: Path, folder: Path, name: str) -> dict[str, float]:
     wanted = with_torch(plain, x)
     found = {"ncnn": agreement(wanted, with_ncnn(param, binary, x)), "onnx": agreement(wanted, with_onnx(graph, x))}
     if net.ranges:
-        found["ncnn in 8 bits"] = agreement(with_torch(net, x), with_ncnn_in_eight_bits(param, binary, net.ranges, x))
+        trained = with_torch(net, x)
+        found["ncnn in 8 bits"] = agreement(trained, with_ncnn_in_eight_bits(param, binary, net.ranges, x))
     for runtime, decibel in found.items():
-        if not decibel >= ENOUGH:
+        # A sum on the edge between two integers goes either way, and layer after layer that adds up: to less than rounding itself does.
+        enough = agreement(trained, wanted) + NEARER if runtime == "ncnn in 8 bits" else ENOUGH
+        if not decibel >= enough:
             raise ValueError(f"{name} in {runtime} is only {decibel:.1f} dB from the trained net")
     card(net, folder / f"{name}.md", name, found)
     return found

@@ -69,6 +69,18 @@ def test_ncnn_answers_in_eight_bits_what_training_does(net: Compact, tmp_path: P
     assert 30 < export.agreement(found, plain) < 65
 
 
+def test_the_export_compares_integers_too_and_names_the_ranges(net: Compact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("onnx", "onnxscript", "onnxruntime", "ncnn"):
+        pytest.importorskip(module, reason="the extra `train` is not installed")
+    weights.save(in_eight_bits(net), tmp_path / "net.safetensors")
+    found = export.export(tmp_path / "net.safetensors", tmp_path / "out", "net")
+    assert set(found) == {"ncnn", "onnx", "ncnn in 8 bits"}
+    assert f"up to {net.ranges[0]:.4g}" in (tmp_path / "out" / "net.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(export, "with_ncnn_in_eight_bits", lambda *_: export.with_torch(net, export.probe()) + np.float32(0.02))
+    with pytest.raises(ValueError, match="8 bits is only"):
+        export.export(tmp_path / "net.safetensors", tmp_path / "out", "net")
+
+
 def test_ranges_stay_with_the_weights(net: Compact, tmp_path: Path) -> None:
     weights.save(in_eight_bits(net), tmp_path / "net.safetensors")
     loaded = weights.load(tmp_path / "net.safetensors")
