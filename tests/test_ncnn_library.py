@@ -11,6 +11,7 @@ AT_ONCE = """
 import importlib, os, sys, threading, time
 sys.setswitchinterval(1e-6)
 from enlarger import ncnn_library
+from enlarger.ncnn_library import library
 seen, failed = [], []
 def slow(name, load=importlib.import_module):
     seen.append(os.environ.get(ncnn_library.WAITING))
@@ -21,7 +22,7 @@ ready = threading.Barrier(8)
 def ask():
     ready.wait()
     try:
-        ncnn_library.library()
+        library()
     except BaseException as error:
         failed.append(repr(error))
 threads = [threading.Thread(target=ask) for _ in range(8)]

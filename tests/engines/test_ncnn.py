@@ -397,6 +397,8 @@ def test_no_setting_is_ignored_silently() -> None:
         opened(FAST, fp16=True)
     with pytest.raises(UnsupportedError, match="fp32"):
         opened(FAST, Device("gpu"), fp32=True)
+    with pytest.raises(UnsupportedError, match=f"{FAST.id} computes in 32-bit floats"):
+        opened(FAST, fp32=True)
     with pytest.raises(EngineError, match="NcnnSettings"):
         engine.open(FAST, CPU, NoSettings())
 

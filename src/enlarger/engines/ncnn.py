@@ -109,7 +109,9 @@ class Ncnn:
         raise DeviceError("there is no such device", hint=f"there are cpu, {listed}", subject=wanted)
 
     def open(self, model: ModelSpec, device: Device, settings: BaseModel) -> Net:
-        """Load ``model``. :class:`UnsupportedError` for fp16 on a CPU and fp32 on a GPU, else as :meth:`Engine.open` says."""
+        """Load ``model``. Raises :class:`UnsupportedError` for fp16 on a CPU, and for fp32 on a GPU or with a net that was not trained for
+        integers: nothing else is computed in there. Else as :meth:`Engine.open` says.
+        """
         if not isinstance(settings, NcnnSettings):
             raise EngineError(f"the settings of ncnn are NcnnSettings, not {type(settings).__name__}")
         if settings.fp16 and device.kind != "gpu":
@@ -123,6 +125,8 @@ class Ncnn:
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             raise WeightsError(f"the catalogue's settings are not those of a net on ncnn ({reason})", subject=model.id) from error
+        if settings.fp32 and not notes.ranges:
+            raise UnsupportedError(f"{model.id} computes in 32-bit floats as it is", hint="leave it out", subject="--set fp32")
         return Net(model, notes, device, settings)
 
 

@@ -9,7 +9,8 @@ those of all nets: that is what GPUs take, and what can be interpolated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,28 +74,14 @@ def between(param: str, first: bytes, second: bytes, share: float) -> bytes:
     """
     if len(first) != len(second):
         raise WeightsError("these nets are not of one family: their weights differ in size")
-    result, at = bytearray(first), 0
-    for kind, settings in _layers(param):
-        blocks: list[tuple[int, str]] = []
-        if kind in WEIGHTED:
-            flag = first[at : at + 4]
-            if flag != second[at : at + 4] or int.from_bytes(flag, "little") not in (0, HALF):
-                raise WeightsError("these nets are not of one family: their weights are stored differently")
-            at += 4
-            blocks.append((settings[6], "<f2" if int.from_bytes(flag, "little") == HALF else "<f4"))
-            if settings.get(5):
-                blocks.append((settings[0], "<f4"))
-        elif kind == "PReLU":
-            blocks.append((settings[0], "<f4"))
-        for count, dtype in blocks:
-            length = count * np.dtype(dtype).itemsize
-            if at + length > len(first):
-                raise WeightsError("a weights file ends before its graph does")
+    result = bytearray(first)
+    for stored in _stored(param, first):
+        if stored.flag is not None and first[stored.start : stored.start + 4] != second[stored.start : stored.start + 4]:
+            raise WeightsError("these nets are not of one family: their weights are stored differently")
+        for at, count, dtype in stored.blocks:
             a, b = (np.frombuffer(data, dtype, count, at).astype(np.float32) for data in (first, second))
-            result[at : at + length] = (a + np.float32(share) * (b - a)).astype(dtype).tobytes()
-            at += (length + 3) // 4 * 4
-    if at != len(first):
-        raise WeightsError("a weights file is longer than its graph")
+            mixed = (a + np.float32(share) * (b - a)).astype(dtype).tobytes()
+            result[at : at + len(mixed)] = mixed
     return bytes(result)
 
 
@@ -106,36 +93,26 @@ def in_eight_bits(param: str, weights: bytes, ranges: Sequence[float]) -> tuple[
     handed over in integers. Raises :class:`WeightsError` when graph, weights and ranges do not belong together.
     """
     head, lines = param.splitlines()[:2], [line for line in param.splitlines()[2:] if line.split()]
-    result, at, number = bytearray(), 0, -1
-    kinds = _layers(param)
-    last = [kind for kind, _ in kinds].count("Convolution") - 1
+    last = [kind for kind, _ in _layers(param)].count("Convolution") - 1
     if last != len(ranges):
         raise WeightsError(f"a net of {last + 1} convolutions has {last} ranges, not {len(ranges)}")
-    for i, (kind, settings) in enumerate(kinds):
-        if kind == "PReLU":
+    result, number = bytearray(), -1
+    for stored in _stored(param, weights):
+        if stored.kind == "PReLU":
             raise WeightsError("a net with slopes of its own for each channel is not run in 8-bit integers")
-        if kind not in WEIGHTED:
+        number += stored.kind == "Convolution"
+        if stored.kind != "Convolution" or number == 0:
+            result += weights[stored.start : stored.end]
             continue
-        count, channels = settings[6], settings[0]
-        half = int.from_bytes(weights[at : at + 4], "little") == HALF
-        size = 4 + (count * (2 if half else 4) + 3) // 4 * 4 + (4 * channels if settings.get(5) else 0)
-        if at + size > len(weights):
-            raise WeightsError("a weights file ends before its graph does")
-        number += kind == "Convolution"
-        if kind != "Convolution" or number == 0:
-            result += weights[at : at + size]
-        else:
-            values = np.frombuffer(weights, "<f2" if half else "<f4", count, at + 4).astype(np.float32).reshape(channels, -1)
-            whole, scales = _integers(values)
-            handed = number < last
-            read = [TOP / largest for largest in ranges[number - 1 : number + handed]]
-            result += INTEGERS.to_bytes(4, "little") + whole.tobytes() + bytes(-count % 4)
-            result += weights[at + size - 4 * channels : at + size] if settings.get(5) else b""
-            result += scales.astype("<f4").tobytes() + np.asarray(read, "<f4").tobytes()
-            lines[i] += f" 8={101 if handed else 1}"
-        at += size
-    if at != len(weights):
-        raise WeightsError("a weights file is longer than its graph")
+        at, count, dtype = stored.blocks[0]
+        whole, scales = _integers(np.frombuffer(weights, dtype, count, at).astype(np.float32).reshape(stored.channels, -1))
+        handed = number < last
+        read = [TOP / largest for largest in ranges[number - 1 : number + handed]]
+        result += INTEGERS.to_bytes(4, "little") + whole.tobytes() + bytes(-count % 4)
+        for at, count, dtype in stored.blocks[1:]:  # the bias
+            result += weights[at : at + count * np.dtype(dtype).itemsize]
+        result += scales.astype("<f4").tobytes() + np.asarray(read, "<f4").tobytes()
+        lines[stored.line] += f" 8={101 if handed else 1}"
     return "\n".join([*head, *lines, ""]), bytes(result)
 
 
@@ -144,6 +121,50 @@ def _integers(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np
     largest = np.abs(values).max(axis=1)
     scales = np.divide(TOP, largest, out=np.ones_like(largest), where=largest > 0)
     return np.rint(values * scales[:, None]).astype(np.int8), scales
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Where the weights of one layer lie in a ``.bin``: from ``start`` to ``end``; ``blocks`` of them as (start, count, dtype).
+
+    ``line`` is the layer's number in the graph, ``flag`` what tells how its kernels are stored, if it has some.
+    """
+
+    line: int
+    kind: str
+    channels: int
+    flag: int | None
+    start: int
+    end: int
+    blocks: tuple[tuple[int, int, str], ...]
+
+
+def _stored(param: str, weights: bytes) -> Iterator[_Stored]:
+    """The layers of the graph ``param`` that have weights. :class:`WeightsError` when these are not of that graph."""
+    end = 0
+    for line, (kind, settings) in enumerate(_layers(param)):
+        start, flag = end, None
+        wanted: list[tuple[int, str]] = []
+        if kind in WEIGHTED:
+            flag = int.from_bytes(weights[start : start + 4], "little")
+            if flag not in (0, HALF):
+                raise WeightsError("weights that are stored neither in 16-bit nor in 32-bit floats")
+            end += 4
+            wanted = [(settings[6], "<f2" if flag == HALF else "<f4"), *([(settings[0], "<f4")] if settings.get(5) else [])]
+        elif kind == "PReLU":
+            wanted = [(settings[0], "<f4")]
+        if not wanted:
+            continue
+        blocks = []
+        for count, dtype in wanted:
+            blocks.append((end, count, dtype))
+            length = count * np.dtype(dtype).itemsize
+            if end + length > len(weights):
+                raise WeightsError("a weights file ends before its graph does")
+            end += (length + 3) // 4 * 4
+        yield _Stored(line, kind, settings[0], flag, start, end, tuple(blocks))
+    if end != len(weights):
+        raise WeightsError("a weights file is longer than its graph")
 
 
 def _layers(param: str) -> list[tuple[str, dict[int, int]]]:
