@@ -33,7 +33,7 @@ from enlarger.repairs.deblur import deblurred
 from enlarger.repairs.deblur import measured as measured_blur
 from enlarger.repairs.denoise import denoised
 from enlarger.repairs.motion import Motion
-from enlarger.steps.triage import damage
+from enlarger.steps.damage import damage
 
 Samples = NDArray[Any]
 Repair = Callable[[Samples], Samples]

@@ -42,8 +42,9 @@ from enlarger.looks import glance, lattice, lettering
 from enlarger.looks.features import NAMES, WORDED, worded
 from enlarger.looks.kind import FARTHEST, SURE, Model, model
 from enlarger.looks.sample import sample
+from enlarger.steps.damage import noise
 from enlarger.steps.decode import decode
-from enlarger.steps.triage import measure, noise, triage
+from enlarger.steps.triage import measure, triage
 
 ROOT = Path(__file__).parents[1]
 COEFFICIENTS = ROOT / "src/enlarger/looks/kinds.json"

@@ -22,6 +22,7 @@ SRC = Path(__file__).parents[1] / "src"
 STEPS = (
     "decode",
     "colour",
+    "damage",
     "triage",
     "crop",
     "tiles",
@@ -120,9 +121,9 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     # Whoever judges shares nothing with those who made what is judged, or one would vouch for itself.
     *((module, ("NOUNS", "CODECS", "MEASURES")) for module in (*GROUPS["MEASURES"], "enlarger.steps.verify")),
     *((module, ("NOUNS", "PIXELS", "LOOKS")) for module in GROUPS["LOOKS"]),
-    ("enlarger.steps.prepare", ("NOUNS", "REPAIRS", "enlarger.steps.decode", "enlarger.steps.triage")),
+    ("enlarger.steps.prepare", ("NOUNS", "REPAIRS", "enlarger.steps.decode", "enlarger.steps.damage")),
     ("enlarger.steps.protect", ("NOUNS", "LOOKS")),
-    ("enlarger.steps.triage", ("NOUNS", "PIXELS", "LOOKS", "enlarger.steps.decode")),
+    ("enlarger.steps.triage", ("NOUNS", "PIXELS", "LOOKS", "enlarger.steps.damage")),
     *(
         (f"enlarger.steps.{step}", ("NOUNS", "FILES", "PIXELS", "CODECS", "FIND", *(f"enlarger.steps.{earlier}" for earlier in STEPS[:i])))
         for i, step in enumerate(STEPS)
@@ -386,6 +387,27 @@ def test_import_loads_nothing_heavy(statement: str) -> None:
     modules = loaded_by(statement)
     assert "enlarger" in modules
     assert sorted(modules.intersection(LAZY)) == []
+
+
+SPARED = (
+    "numpy.ma",
+    "enlarger.repairs.fill",
+    "enlarger.looks.glance",
+    "enlarger.steps.smallest",
+    "enlarger.steps.redraw",
+    "enlarger.sandbox",
+)
+"""What a plain run of the command line has no use for, and each of which would make it start later."""
+
+
+@pytest.mark.parametrize("more", ["", ", '--json'"])
+def test_a_plain_run_loads_only_what_it_needs(more: str, tmp_path: Path) -> None:
+    source = Path(__file__).parents[1] / "examples" / "cat.jpg"
+    words = f"'{source}', '-o', '{tmp_path / 'big.jpg'}', '--scale', '1.5', '--engine', 'resample'{more}"
+    modules = loaded_by(f"from enlarger.interfaces.cli import main; assert main([{words}]) == 0")
+    assert "enlarger.steps.verify" in modules
+    # Who reads the report is told what the source is.
+    assert sorted(modules.intersection(SPARED)) == (["enlarger.looks.glance", "numpy.ma"] if more else [])
 
 
 def test_the_names_watched_are_really_loaded_by_the_whole() -> None:

@@ -273,6 +273,23 @@ def test_the_report_holds_what_ran(tmp_path: Path) -> None:
     assert enlarger.Report.model_validate_json(report.model_dump_json(by_alias=True)) == report
 
 
+def test_the_report_says_what_the_source_is_unless_nobody_asks(tmp_path: Path) -> None:
+    array = astronaut(0, 0, 40, 30)
+    said = enlarger.enlarge(array, 2, **PLAIN).report.triage
+    assert said is not None
+    assert said["verdict"]
+    assert enlarger.enlarge(array, 2, triage=False, **PLAIN).report.triage is None
+    written = enlarger.enlarge(array, 2, output=tmp_path / "a.png", report=True, triage=False, **PLAIN)
+    assert written.report.triage == said
+    assert json.loads((tmp_path / "a.png.report.json").read_text("utf-8"))["triage"] == said
+    # What a format is chosen by is looked for as well.
+    assert enlarger.enlarge(array, 2, output=tmp_path / "b", format="auto", triage=False, **PLAIN).report.triage == said
+    silent = enlarger.enlarge(array, 2, triage=False, **PLAIN)
+    silent.save(tmp_path / "c.png")
+    page = silent.save_report(tmp_path / "c.png")[1].read_text("utf-8")
+    assert "c.png" in page
+
+
 def test_a_plan_touches_nothing_and_is_what_runs(tmp_path: Path) -> None:
     source = tmp_path / "a.png"
     source.write_bytes(png(astronaut(0, 0, 40, 30)))

@@ -121,7 +121,7 @@ class Batch:
         Raises :class:`DiskFullError` and :class:`OutputError` when nothing can be written any more.
         """
         start = time.perf_counter()
-        call = Call(self._overwrite, cancel=cancel, temp=self._temp, fresh=self._fresh, report=self._report)
+        call = Call(self._overwrite, cancel=cancel, temp=self._temp, fresh=self._fresh, report=self._report, triage=False)
         with Run(self.jobs, self.options, progress, call) as run:
             for path, error in self._failed:
                 run.record(BatchJob(path, Path(), self.options, self.jobs[0].home), error_row(path, error))

@@ -13,7 +13,7 @@ from enlarger.options import Dials, Options
 from enlarger.progress import Cancel, OnProgress, Watch
 from enlarger.report import Plan, Prepared, Protected
 from enlarger.result import Result
-from enlarger.steps.triage import Damage
+from enlarger.steps.damage import Damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Call:
     temp: Path | None = None
     fresh: bool = False
     report: bool = False
+    triage: bool = True
 
     def scratch(self, plan: Plan) -> Path | None:
         """Where what is too large for memory goes: where the caller says, else beside the result."""

@@ -24,7 +24,6 @@ from enlarger.result import on_the_whole
 from enlarger.seen import Triage
 from enlarger.steps import plan, share
 from enlarger.steps.enlarge import Tally
-from enlarger.steps.triage import triage
 
 
 def job_key(job: Job) -> str:
@@ -57,15 +56,17 @@ def job_key(job: Job) -> str:
 
 def look(job: Job) -> Triage:
     """What the source of ``job`` is, for the report."""
+    from enlarger.steps.triage import triage  # and all that it looks with, which a job without a report can do without
+
     return triage(job.original, job.damage if job.original is job.picture else None)
 
 
-def report_of(job: Job, tally: Tally, fidelity: Fidelity | None, looked: Callable[[], Triage]) -> Report:
-    """What was done, before there is a file. ``looked`` gives what :func:`look` found."""
+def report_of(job: Job, tally: Tally, fidelity: Fidelity | None, looked: Callable[[], Triage] | None) -> Report:
+    """What was done, before there is a file. ``looked`` gives what :func:`look` found, if anybody asks for it."""
     picture, planned, options, watch, work = job.picture, job.planned, job.options, job.watch, job.work
     source = planned.source.model_copy(update={"sha256": picture.sha256})
     started = time.perf_counter()
-    seen = looked().model_dump(mode="json", exclude={"path"})
+    seen = looked().model_dump(mode="json", exclude={"path"}) if looked is not None else None
     watch.add("triage", time.perf_counter() - started)
     watch.total()
     notices = [*picture.notices, *job.notices]

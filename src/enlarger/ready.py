@@ -10,9 +10,8 @@ from enlarger.progress import Watch
 from enlarger.report import Plan, Prepared
 from enlarger.steps.colour import to_srgb
 from enlarger.steps.crop import part, placed
-from enlarger.steps.prepare import needs, sight, without_background, without_damage, without_objects
+from enlarger.steps.damage import Damage, damage
 from enlarger.steps.share import with_strengths
-from enlarger.steps.triage import Damage, damage
 
 
 @dataclass(slots=True)
@@ -31,6 +30,12 @@ class Ready:
 def made_ready(picture: Image, planned: Plan, options: Options, watch: Watch) -> Ready:
     """``picture`` in the colours that were asked for, cut to what is enlarged, and repaired as planned."""
     whole = to_srgb(picture) if options.srgb else picture
+    if not _needs_repair(planned, options):
+        planned, original = shown(planned, whole)
+        return Ready(planned, original, original, damage(original))
+    # Who repairs brings a dozen files along that most pictures have no need of.
+    from enlarger.steps.prepare import needs, sight, without_background, without_damage, without_objects
+
     done: list[Prepared] = []
     sights: list[Sight] = []
     notices: list[Notice] = []
@@ -64,6 +69,12 @@ def made_ready(picture: Image, planned: Plan, options: Options, watch: Watch) ->
         ready.notices += [Notice("cut-out", doubt) for doubt in doubts]
         ready.left = damage(ready.picture)
     return ready
+
+
+def _needs_repair(planned: Plan, options: Options) -> bool:
+    """Whether anything is to be repaired, or a model asks what should be."""
+    auto = any("auto" in stage.native.values() for stage in planned.stages)
+    return auto or bool(planned.prepare) or options.remove_object is not None or options.remove_background
 
 
 def shown(planned: Plan, picture: Image) -> tuple[Plan, Image]:

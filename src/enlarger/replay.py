@@ -66,11 +66,13 @@ def run_plan(
     temp: Path | None = None,
     fresh: bool = False,
     report: bool = False,
+    triage: bool = True,
 ) -> Result | Plan:
     """Carry out ``plan``, or the one in a file of JSON, on the source that it was made for.
 
     ``continue_with`` is the picture that was written at a pause, corrected by hand or not: the rest is made from it, locked to the
     source but for what was corrected. ``pause`` stops after the next stage; then the answer is a plan as of :func:`begin`.
+    ``report`` and ``triage`` as for :meth:`Enlarger.enlarge`.
 
     Raises :class:`InputError` where the source has changed, :class:`UsageError` where the plan is none, or not of this version.
     """
@@ -80,7 +82,7 @@ def run_plan(
         hint = "go on with --continue-with COPY.png, or with that picture itself if nothing is wrong with it"
         raise UsageError(f"paused after stage {given.paused.stage}, at {given.paused.picture}", hint=hint, subject=name)
     options = _pinned(given)
-    call = Call(overwrite, progress, cancel, temp, fresh, report)
+    call = Call(overwrite, progress, cancel, temp, fresh, report, triage)
     with Enlarger(options) as tool:
         _check_same(given, tool.plan(given.source.name, given.output.path, overwrite=overwrite), name)
         with tool.prepare(given.source.name, given.output.path, call) as job:

@@ -21,7 +21,7 @@ from enlarger.image import Image, Samples, Sight
 from enlarger.options import Options
 from enlarger.proof import Proof
 from enlarger.report import Choice, Geometry, Plan, Report, Warning_
-from enlarger.steps import encode, plan, smallest
+from enlarger.steps import encode, plan
 from enlarger.steps.encode import Written
 from enlarger.steps.fit import fitted
 from enlarger.steps.reopened import Target
@@ -84,6 +84,8 @@ class Result:
         """
         if self._kind == "bytes":
             if self._target.format == AUTO.name:
+                from enlarger.steps import smallest
+
                 return smallest.to_bytes(self._samples, self._target, self._source, **self._rules())
             return encode.to_bytes(self._samples, self._target, self._source)[0]
         # What has no file format keeps the source's own depth.
@@ -155,6 +157,8 @@ class Result:
 
     def _choose(self, output: Path, target: Target, judge: Proof | None, *, overwrite: bool, announce: Announce | None) -> None:
         """:meth:`publish` of the smallest file."""
+        from enlarger.steps import smallest
+
         start, judged = time.perf_counter(), self._proof.seconds
         made = smallest.smallest(self._samples, target, self._source, output, **self._rules(), judge=judge)
         try:

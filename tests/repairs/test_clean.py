@@ -12,7 +12,7 @@ from enlarger.repairs import deblur
 from enlarger.repairs.clean import cleaned, found
 from enlarger.repairs.deblock import deblocked
 from enlarger.repairs.denoise import denoised
-from enlarger.steps.triage import damage
+from enlarger.steps.damage import damage
 
 PICTURES = pictures()
 

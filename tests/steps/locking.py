@@ -10,7 +10,7 @@ from skimage import data, filters
 
 from enlarger.image import Box, Header, Image, Quantisation
 from enlarger.pixels.scaling import Sizes, planes_of
-from enlarger.steps.triage import Damage
+from enlarger.steps.damage import Damage
 
 CLEAN = Damage((0.0, 0.0, 0.0))
 

@@ -9,8 +9,8 @@ from tests.steps.locking import CLEAN, answer, consistency, enlarged, image, pai
 
 from enlarger.options import Dials
 from enlarger.steps import lock
+from enlarger.steps.damage import Damage, damage
 from enlarger.steps.dials import deliver
-from enlarger.steps.triage import Damage, damage
 
 
 def locked(raw: np.ndarray, source: np.ndarray, how: Damage = CLEAN, bits: int = 8, **more: object) -> np.ndarray:

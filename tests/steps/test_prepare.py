@@ -14,9 +14,9 @@ from skimage import data
 
 import enlarger
 from enlarger.steps import share
+from enlarger.steps.damage import Damage, damage
 from enlarger.steps.decode import decode
 from enlarger.steps.prepare import without_damage, without_objects
-from enlarger.steps.triage import Damage, damage
 
 PLAIN: dict[str, Any] = {"engine": "resample"}
 

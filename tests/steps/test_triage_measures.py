@@ -15,8 +15,9 @@ from skimage import data
 
 from enlarger.looks.compression import quality_of
 from enlarger.seen import TriageMeasures
+from enlarger.steps.damage import damage
 from enlarger.steps.decode import decode
-from enlarger.steps.triage import damage, measure, triage
+from enlarger.steps.triage import measure, triage
 
 RNG = np.random.default_rng(11)
 PHOTOS = ("astronaut", "coffee", "chelsea")

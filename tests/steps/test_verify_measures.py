@@ -15,6 +15,7 @@ from tests.steps.test_verify import enlarged, verified
 from enlarger.codecs.vips import vips_of
 from enlarger.image import Quantisation
 from enlarger.measures import colour, consistency
+from enlarger.measures.finding import median, quantile
 from enlarger.measures.grid import BLOCK, Grid, cells, patches
 from enlarger.measures.kernels import Falling, along_rows, down_columns
 
@@ -138,3 +139,14 @@ def test_cells_are_means() -> None:
     assert cells(values, 2)[0, 0] == pytest.approx(values[:2, :2].mean())
     assert cells(values, 2).shape == (3, 3)
     assert cells(values, 2)[2, 2] == pytest.approx(values[4, 4:].mean())
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (7,), (5, 5), (4, 9)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_quantiles_are_numpys(shape: tuple[int, ...], dtype: type[np.floating]) -> None:
+    values = np.random.default_rng(3).normal(size=shape).astype(dtype)
+    before = values.copy()
+    for share in (0, 0.3, 0.5, 0.8, 1):
+        assert quantile(values, share) == pytest.approx(float(np.quantile(values, share)), rel=1e-6)
+    assert median(values) == quantile(values, 0.5)
+    assert (values == before).all()

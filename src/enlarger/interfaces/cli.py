@@ -181,7 +181,7 @@ def enlarge(
                 _print(plan.to_json() if json else describe(plan))
             return
         with progress_bar(path.name, hidden=quiet or json) as progress:
-            result = tool.enlarge(path, target, overwrite=overwrite, progress=progress, temp=temp, fresh=fresh, report=report)
+            result = tool.enlarge(path, target, overwrite=overwrite, progress=progress, temp=temp, fresh=fresh, report=report, triage=json)
     tell_result(result.report, json=json, quiet=quiet)
 
 

@@ -63,6 +63,7 @@ def run(
             temp=temp,
             fresh=fresh,
             report=report,
+            triage=json,
         )
     if isinstance(done, enlarger.Plan):
         tell_pause(done, json=json, quiet=quiet)

@@ -10,7 +10,7 @@ import numpy as np
 
 from enlarger.codecs.vips import vips_of
 from enlarger.fidelity import Measure
-from enlarger.measures.finding import LEVELS, Finding, graded, regions
+from enlarger.measures.finding import LEVELS, Finding, graded, median, regions
 from enlarger.measures.grid import Grid, Table, binned, cells, extremes
 from enlarger.measures.kernels import Floats
 from enlarger.measures.pairing import Band, over_bands
@@ -91,7 +91,7 @@ def judge(tally: Tally) -> Finding:
     tint = float(np.linalg.norm(lab))
     block = np.sqrt(sum(table**2 for table in tally.shift))
     levels = graded(block, BLOCK_DOUBTFUL, BLOCK_FAIL)
-    levels = np.maximum(levels, graded(block, max(BLOCK_LEAST, OUTLIER * float(np.median(block))), np.inf))
+    levels = np.maximum(levels, graded(block, max(BLOCK_LEAST, OUTLIER * median(block)), np.inf))
     found = regions("colour", tally.grid, levels, block, lambda v: f"the colour here is {v:.1f} off (1 is just visible)", ADVICE)
     whole = int(tint > WHOLE_DOUBTFUL) + int(tint > WHOLE_FAIL)
     level = max(whole, int(levels.max(initial=0)))

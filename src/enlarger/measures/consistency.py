@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from enlarger.fidelity import Measure, Verdict
 from enlarger.image import Quantisation
-from enlarger.measures.finding import LEVELS, Finding, graded, regions
+from enlarger.measures.finding import LEVELS, Finding, graded, median, quantile, regions
 from enlarger.measures.grid import Grid, cells
 from enlarger.measures.kernels import Floats
 from enlarger.measures.pairing import Band, over_bands
@@ -140,7 +140,7 @@ def judge(tally: Tally) -> Finding:
     left = float(np.average(tally.excess, weights=weights))
     rms = np.sqrt(tally.excess)
     unlike = tally.excess / (tally.contrast + CALM)
-    limit = max(UNLIKE, OUTLIER * float(np.median(unlike)), UPPER * float(np.quantile(unlike, 0.8)))
+    limit = max(UNLIKE, OUTLIER * median(unlike), UPPER * quantile(unlike, 0.8))
     levels = graded(unlike, limit, np.inf)
     levels = np.maximum(levels, graded(1 - tally.ssim, 1 - SSIM_DOUBTFUL, 1 - SSIM_FAIL) * (rms > 4 * VISIBLE))
     levels = np.where(rms > max(VISIBLE, tally.noise / 2), levels, 0).astype(np.int8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from enlarger.fidelity import Measure
-from enlarger.measures.finding import LEVELS, Finding, graded, regions
+from enlarger.measures.finding import LEVELS, Finding, graded, median, regions
 from enlarger.measures.grid import Grid, extremes, smooth
 from enlarger.measures.kernels import Floats
 from enlarger.measures.pairing import Band
@@ -80,7 +80,7 @@ def judge_texture(tally: Tally, noise: float, scale: float) -> Finding | None:
     a, b, c = FORETOLD
     foretold = np.exp(a * np.log(np.where(textured, fine, 1)) + b * np.log(tally.coarse + 1) + c)
     ratio = np.where(textured, tally.added / foretold, 0)
-    middle = float(np.median(ratio[textured]))
+    middle = median(ratio[textured])
     levels = graded(ratio, max(BLOCK_MUCH, OUTLIER * middle), max(4 * BLOCK_MUCH, 4 * OUTLIER * middle))
     found = regions(
         "texture",

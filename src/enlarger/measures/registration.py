@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enlarger.fidelity import Measure
-from enlarger.measures.finding import LEVELS, Finding
+from enlarger.measures.finding import LEVELS, Finding, median
 from enlarger.measures.grid import Grid, smooth
 from enlarger.measures.kernels import Floats
 from enlarger.measures.pairing import Band
@@ -81,7 +81,7 @@ def fit(centres: NDArray[np.float64], offsets: NDArray[np.float64], weights: NDA
             normal = design.T @ (design * w[:, None])
             solution = np.linalg.solve(normal, design.T @ (w * value))
             left = value - design @ solution
-            sigma = 1.4826 * float(np.median(np.abs(left))) + 1e-6
+            sigma = 1.4826 * median(np.abs(left)) + 1e-6
             w = weights * np.minimum(1.0, 1.5 * sigma / np.maximum(np.abs(left), 1e-9))
         error = np.sqrt(np.diag(np.linalg.inv(normal)) * np.average(left**2, weights=w) * weights.mean())
         found[f"offset_{name}"], found[f"offset_{name}_error"] = float(solution[0]), float(error[0])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from enlarger.fidelity import Measure, Region, Verdict
 from enlarger.image import Image
-from enlarger.measures.finding import MOST, Finding
+from enlarger.measures.finding import MOST, Finding, median
 from enlarger.measures.grid import Grid
 from enlarger.measures.kernels import Floats
 from enlarger.measures.pairing import as_255
@@ -156,7 +156,7 @@ def _region(tally: Tally, upright: bool, line: int, values: dict[int, float]) ->
     low, high = min(values), max(values) + 1
     x, y, width, height = tally.grid.box(low, 0, high, 1) if upright else tally.grid.box(0, low, 1, high)
     box = (max(0, line - 4), y, 8, height) if upright else (x, max(0, line - 4), width, 8)
-    value = float(np.median(list(values.values())))
+    value = median(np.array(list(values.values())))
     verdict: Verdict = "fail" if value > VISIBLE else "doubtful"
     return Region(
         box=box,

@@ -27,8 +27,8 @@ from enlarger.pixels.grain import grain
 from enlarger.pixels.scaling import Planes, Sizes, planes_of
 from enlarger.pixels.spectrum import WINDOW, cell_edges, cell_means, foretold, luma, octaves, textured
 from enlarger.steps import lock
+from enlarger.steps.damage import Damage
 from enlarger.steps.enlarge import quantise
-from enlarger.steps.triage import Damage
 from enlarger.threads import in_order, one_blas_thread
 
 STRIP = 2**19

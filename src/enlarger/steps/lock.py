@@ -23,7 +23,7 @@ from enlarger.image import Box, Image, Samples
 from enlarger.pixels.bands import NOISE_GAIN, bands, window_mean
 from enlarger.pixels.jpeg_cells import outside_cells
 from enlarger.pixels.scaling import Planes, Scaling, Sizes, planes_of
-from enlarger.steps.triage import Damage
+from enlarger.steps.damage import Damage
 from enlarger.threads import in_order
 
 ROUNDS = 5

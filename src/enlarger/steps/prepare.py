@@ -24,8 +24,8 @@ from enlarger.repairs.lama import fill_by_lama
 from enlarger.repairs.mask import Mask, boxes_of, mask_of_boxes, mask_of_picture
 from enlarger.repairs.matting import cut_out_by_net
 from enlarger.report import Prepared
+from enlarger.steps.damage import Damage
 from enlarger.steps.decode import decode
-from enlarger.steps.triage import Damage
 
 ROWS = 256
 

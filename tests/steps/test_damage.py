@@ -11,8 +11,8 @@ from skimage import data, transform
 
 from enlarger.files.jpeg import ZIGZAG
 from enlarger.image import Quantisation
+from enlarger.steps.damage import noise
 from enlarger.steps.decode import decode
-from enlarger.steps.triage import noise
 
 RNG = np.random.default_rng(5)
 
