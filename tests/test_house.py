@@ -65,6 +65,7 @@ NOUNS = (
     "scratch",
     "heap",
     "threads",
+    "processor",
     "fidelity",
     "model_files",
     "onnx_model",

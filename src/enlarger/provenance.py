@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from enlarger import __version__
+from enlarger import __version__, processor
 from enlarger.fidelity import Fidelity
 from enlarger.image import Notice
 from enlarger.job import Job
@@ -22,7 +22,7 @@ from enlarger.options import Options
 from enlarger.report import Plan, Report, Reproduce, Tiles, Warning_
 from enlarger.result import on_the_whole
 from enlarger.seen import Triage
-from enlarger.steps import plan, share
+from enlarger.steps import share
 from enlarger.steps.enlarge import Tally
 
 
@@ -142,5 +142,5 @@ def machine() -> dict[str, str]:
     model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
     # Asking elsewhere starts a process on Linux.
     model = model or platform.processor() or platform.machine()
-    simd = max((f for f in plan.cpu_flags() if f.startswith(("avx", "neon", "asimd"))), default="")
+    simd = max((f for f in processor.flags() if f.startswith(("avx", "neon", "asimd"))), default="")
     return {"system": platform.system(), "architecture": platform.machine(), "processor": model, "simd": simd}

@@ -168,6 +168,11 @@ def decibels(a: np.ndarray, b: np.ndarray) -> float:
     return float(10 * np.log10(1 / np.mean((a - b) ** 2)))
 
 
+@pytest.fixture(autouse=True)
+def _a_processor_for_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enlarger.engines.ncnn.likes_integers", lambda: True)
+
+
 def test_nets_trained_for_it_run_in_eight_bits(shelf: Any) -> None:
     param, data, values = chain()
     model = shelf(row("small", ranges=(2.0, 2.5)), param, data)
@@ -177,6 +182,37 @@ def test_nets_trained_for_it_run_in_eight_bits(shelf: Any) -> None:
     # A sum that lies on the edge between two integers may go either way.
     assert decibels(integers, by_hand(values, tile, (2.0, 2.5))) > 60
     assert 25 < decibels(integers, floats) < 50
+
+
+def test_integers_are_for_processors_that_multiply_them(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = shelf(row("small", ranges=(2.0, 2.5)), *chain()[:2])
+    tile = np.random.default_rng(1).random((12, 17, 3), np.float32)
+    integers, floats = opened(model)(tile), opened(model, fp32=True)(tile)
+    assert not np.array_equal(integers, floats)
+    monkeypatch.setattr("enlarger.engines.ncnn.likes_integers", lambda: False)
+    assert np.array_equal(opened(model)(tile), floats)
+    assert np.array_equal(opened(model, fp32=True)(tile), floats)
+
+
+@pytest.mark.parametrize("place", [(4, 8), (5, 9), (7, 6)])
+@pytest.mark.parametrize("size", [(24, 24), (23, 29)])
+def test_in_integers_the_same_pixels_give_the_same_bits_anywhere(shelf: Any, place: tuple[int, int], size: tuple[int, int]) -> None:
+    net = opened(shelf(row("small", ranges=(2.0, 2.5)), *chain()[:2]))
+    whole = np.random.default_rng(1).random((48, 52, 3), np.float32)
+    (y, x), (height, width), reach = place, size, 3
+    part = net(np.ascontiguousarray(whole[y : y + height, x : x + width]))
+    inside = np.s_[2 * reach : 2 * (height - reach), 2 * reach : 2 * (width - reach)]
+    assert np.array_equal(part[inside], net(whole)[2 * y : 2 * (y + height), 2 * x : 2 * (x + width)][inside])
+
+
+def test_memory_of_integers_is_given_back_when_tiles_become_others(shelf: Any) -> None:
+    net = opened(shelf(row("small", ranges=(2.0, 2.5)), *chain()[:2]))
+    assert net._pools is not None
+    for side, area in ((24, 576), (23, 576), (16, 256), (24, 576)):
+        net(np.zeros((side, side, 3), np.float32))
+        assert net._pools._area == area
+    net.rest()
+    assert net._pools._area == 0
 
 
 def test_what_lies_between_two_nets_runs_in_eight_bits_too(shelf: Any) -> None:

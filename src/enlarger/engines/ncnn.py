@@ -26,11 +26,15 @@ from enlarger.engines.weights import catalogue
 from enlarger.errors import DeviceError, EngineError, OutOfMemoryError, UnsupportedError, WeightsError
 from enlarger.image import Tile
 from enlarger.ncnn_library import library
+from enlarger.processor import likes_integers
 from enlarger.threads import default_threads
 
 INPUT, OUTPUT = "data", "output"
 OUT_OF_MEMORY = -100
 """What ncnn returns when an allocation failed."""
+
+ALIKE = 0.75
+"""Of the size of a block: the least that is served from it where nothing is reserved."""
 
 SOFTWARE = 3
 """ncnn's type of a Vulkan device that is the CPU in disguise (llvmpipe): right for tests, slower than the CPU path."""
@@ -141,11 +145,15 @@ class Net:
         self._conditions = [np.float32(getattr(settings, name) / 100) for name in notes.conditions]
         self._net = library().Net()
         # The net holds bare pointers to its pools: they go after it, see close().
-        self._pools = Pools(notes.widest) if device.kind == "cpu" else None
+        ranges = notes.ranges if device.kind == "cpu" and not settings.fp32 and likes_integers() else ()
+        self._pools = Pools(notes.widest, integers=bool(ranges)) if device.kind == "cpu" else None
         option = self._net.opt
         option.num_threads = device.threads
         option.use_fp16_packed = option.use_fp16_storage = option.use_fp16_arithmetic = settings.fp16
         option.use_bf16_packed = option.use_bf16_storage = False
+        # Sums of integers are exact. Winograd's of floats, in the first layer, depend on where a tile begins, and what then rounds the
+        # other way goes on through all layers. Without it the same pixels give the same bits anywhere, as fast and in less memory.
+        option.use_winograd_convolution = not ranges
         if self._pools:
             option.blob_allocator, option.workspace_allocator = self._pools.blobs, self._pools.workspace
         else:
@@ -153,7 +161,6 @@ class Net:
             self._net.set_vulkan_device(device.index)
         _open_nets.add(self)
         other = next(one for one in catalogue("ncnn") if one.id == model.toward) if model.toward else None
-        ranges = notes.ranges if device.kind == "cpu" and not settings.fp32 else ()
         self._weights = load(self._net, model, other, max(0, settings.detail - 50) / 50, ranges)
 
     def __call__(self, tile: Tile) -> Tile:
@@ -236,19 +243,28 @@ class Pools:
     ncnn's own pools start empty, and a dense block, whose layers ask for more and more, leaves them every size that it went
     through. Here the largest blocks are reserved first and smaller wishes are served from them, which halves the peak at the
     same speed. Reserved memory costs nothing before it is touched. The sizes are hints: a net that needs others gets them.
+
+    For nets in 8-bit integers nothing is reserved: integers and floats take turns there, and a small wish that is served from a large block
+    makes the next large one need another.
     """
 
-    def __init__(self, widest: int) -> None:
+    def __init__(self, widest: int, *, integers: bool = False) -> None:
         ncnn = library()
-        self.widest = widest
+        self.widest, self.integers = widest, integers
         self.blobs, self.workspace = ncnn.PoolAllocator(), ncnn.PoolAllocator()
-        self.blobs.set_size_compare_ratio(0.45)  # so that small blobs, which live long, leave the large block alone
-        self.workspace.set_size_compare_ratio(0.0)
+        # So that small blobs, which live long, leave the large block alone.
+        self.blobs.set_size_compare_ratio(ALIKE if integers else 0.45)
+        self.workspace.set_size_compare_ratio(ALIKE if integers else 0.0)
         self._area = self._workspace = self._blob = 0
 
     def prepare(self, height: int, width: int) -> None:
         """Reserve for a tile of ``height`` x ``width``. What is there from the last tile stays, unless that was twice as large."""
         area = height * width
+        if self.integers:
+            if not ALIKE * self._area <= area <= self._area:
+                self.clear()
+                self._area = area
+            return
         if not area <= self._area <= 2 * area:
             self.clear()
             self._area = area

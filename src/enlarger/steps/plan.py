@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from enlarger import processor
 from enlarger.engines import find, names
 from enlarger.engines.engine import Device, Engine, ModelSpec, native_dials
 from enlarger.errors import EngineMissingError, OutOfMemoryError, UsageError
@@ -317,17 +317,6 @@ def speed_factor(device: Device) -> float:
     """
     if device.kind == "gpu":
         return GPU_FACTOR
-    flags = cpu_flags()
+    flags = processor.flags()
     slowness = next((factor for flag, factor in CPU_FACTOR if flag in flags), 4.0)
     return float(slowness / min(device.threads, os.cpu_count() or 1) ** 0.9)
-
-
-@cache
-def cpu_flags() -> frozenset[str]:
-    """Instruction sets of this CPU as Linux names them; elsewhere a cautious guess by architecture."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(errors="replace").splitlines():
-            if line.startswith(("flags", "Features")):
-                return frozenset(line.split(":", 1)[1].split())
-    return frozenset({"avx2", "asimd"})
