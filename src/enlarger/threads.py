@@ -107,23 +107,24 @@ def in_order(make: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 class Lane:
     """Calls made one after the other in a thread of its own, beside the caller. What one raises, :meth:`do` or :meth:`wait` raises next."""
 
-    def __init__(self) -> None:
+    def __init__(self, ahead: int = 1) -> None:
         self._pool = ThreadPoolExecutor(1, "enlarger-lane") if (_limit.get() or _own_threads()) > 1 else None
-        self._coming: Future[object] | None = None
+        self._ahead = ahead
+        self._coming: deque[Future[object]] = deque()
 
     def do(self, call: Callable[..., object], *given: object) -> None:
-        """Have ``call(*given)`` made, as soon as those before it were; returns when it is begun: no more is held in memory."""
+        """Have ``call(*given)`` made after those before it; returns when no more than ``ahead`` are left to do, so no more is held."""
         if self._pool is None:
             call(*given)
             return
-        self.wait()
-        self._coming = self._pool.submit(copy_context().run, call, *given)
+        while len(self._coming) >= self._ahead:
+            self._coming.popleft().result()
+        self._coming.append(self._pool.submit(copy_context().run, call, *given))
 
     def wait(self) -> None:
         """Return when all calls were made."""
-        coming, self._coming = self._coming, None
-        if coming is not None:
-            coming.result()
+        while self._coming:
+            self._coming.popleft().result()
 
 
 def aside(make: Callable[[], R]) -> Callable[[], R]:

@@ -112,7 +112,8 @@ def each_rows(picture: Any, take: Callable[[int, NDArray[Any]], None]) -> None:
     raises, and ``pyvips.Error`` where decoding fails.
     """
     dtype = np.dtype(DTYPES[picture.format])
-    line = picture.width * picture.bands * dtype.itemsize
+    width, height, bands = picture.width, picture.height, picture.bands  # asking libvips each time would show
+    line = width * bands * dtype.itemsize
     rows = max(16, STRIP_BYTES // line // 16 * 16)
     held, done, failures = bytearray(), 0, list[BaseException]()
 
@@ -121,8 +122,8 @@ def each_rows(picture: Any, take: Callable[[int, NDArray[Any]], None]) -> None:
         # An exception must not cross libvips: it would only be printed there.
         try:
             held.extend(chunk)
-            while not failures and len(held) >= line * (n := min(rows, picture.height - done)) > 0:
-                take(done, np.frombuffer(bytes(held[: n * line]), dtype).reshape(n, picture.width, picture.bands))
+            while not failures and len(held) >= line * (n := min(rows, height - done)) > 0:
+                take(done, np.frombuffer(bytes(held[: n * line]), dtype).reshape(n, width, bands))
                 del held[: n * line]
                 done += n
         except BaseException as error:  # noqa: BLE001 (raised again below)

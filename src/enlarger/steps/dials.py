@@ -228,17 +228,23 @@ class _Mix:
         source = self.picture.samples[y:bottom, :, : self.channels]
         rows = np.arange(box.y, box.bottom) * self.sizes.height // self.sizes.out_height - y
         columns = np.arange(box.width) * self.sizes.width // self.sizes.out_width
+        # Numbers of the pixels that are meant: boolean indices would be gone through once more for every plane.
+        pixels = planes.reshape(self.channels, -1)
         if self.channels == 3:
             neutral = _all_around((source[..., 0] == source[..., 1]) & (source[..., 1] == source[..., 2]))
             if neutral.any():
-                where = neutral[rows][:, columns]
-                planes[:, where] = planes[:, where].mean(0)
+                at = np.flatnonzero(neutral.take(rows, 0).take(columns, 1))
+                mean = pixels.take(at, 1).mean(0)
+                for plane in pixels:
+                    plane[at] = mean
         flat = _all_around(_same_around(source))
         if flat.any():
-            where = flat[rows][:, columns]
-            own = source[rows][:, columns][where]
-            planes[:, where] = own.T / np.float32(np.iinfo(source.dtype).max)
-        return planes
+            at = np.flatnonzero(flat.take(rows, 0).take(columns, 1))
+            down, across = np.divmod(at, box.width)
+            own = source[rows[down], columns[across]].T / np.float32(np.iinfo(source.dtype).max)
+            for plane, value in zip(pixels, own, strict=True):
+                plane[at] = value
+        return pixels.reshape(planes.shape)
 
 
 def _same_around(source: Samples) -> NDArray[np.bool_]:

@@ -24,6 +24,9 @@ from enlarger.threads import Lane
 
 Mode = Literal["quick", "full"]
 
+AHEAD = 3
+"""Pieces that wait to be measured, 4 MB each: what brings rows to the source's size and what measures take turns in having more to do."""
+
 
 class Tally(Protocol):
     """What a measure counts, band by band."""
@@ -83,7 +86,7 @@ class Verifier:
         self._seams = seams.Tally(self.grid, source, width, height, tile_lines)
         self._repeats = repeats.Tally(source, width, height)
         self._faces = faces.Tally(self.grid) if mode == "full" and not faces.missing() else None
-        self._lane = Lane()
+        self._lane = Lane(AHEAD)
         self._reader = reader
         self._text = text.Tally(self.grid, source) if mode == "full" and (reader is not None or not text.missing()) else None
 
