@@ -159,4 +159,5 @@ class Verifier:
 
     def invention_map(self) -> NDArray[np.float32]:
         """``(h, w)``, after the last row: expected error of what was added in 1/255, per source pixel or square of them."""
+        self._lane.wait()
         return self._invention.map()
