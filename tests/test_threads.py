@@ -127,7 +127,8 @@ def test_a_lane_keeps_the_order_and_raises_what_a_call_raised(count: int) -> Non
         later()
 
 
-def test_a_lane_works_beside_its_caller_and_lets_few_calls_wait() -> None:
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_lane_works_beside_its_caller_and_lets_few_calls_wait(ahead: int) -> None:
     go, done = threading.Event(), []
 
     def call(number: int) -> None:
@@ -135,15 +136,16 @@ def test_a_lane_works_beside_its_caller_and_lets_few_calls_wait() -> None:
         done.append(number)
 
     with at_most(2):
-        lane = Lane()
-    lane.do(call, 0)
-    assert done == [], "it was taken while it could not be done"
+        lane = Lane(ahead)
+    for number in range(ahead):
+        lane.do(call, number)
+    assert done == [], "they were taken while they could not be done"
     threading.Timer(0.05, go.set).start()
-    lane.do(call, 1)
-    assert done[0] == 0, "a second call was taken before the first was done"
-    lane.do(call, 2)
+    lane.do(call, ahead)
+    assert done[0] == 0, "one more was taken before the first was done"
+    lane.do(call, ahead + 1)
     lane.wait()
-    assert done == [0, 1, 2]
+    assert done == list(range(ahead + 2))
 
 
 @pytest.mark.parametrize("count", [1, 2])

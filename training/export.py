@@ -30,13 +30,14 @@ def with_torch(net: Compact, x: Pixels) -> Pixels:
         return np.asarray(net.eval()(torch.from_numpy(x)[None])[0].numpy())
 
 
-def with_ncnn(param: Path, weights_file: Path, x: Pixels) -> Pixels:
-    """The same with ncnn on the CPU, in fp32 arithmetic."""
+def with_ncnn(param: Path, weights_file: Path, x: Pixels, *, winograd: bool = True) -> Pixels:
+    """The same with ncnn on the CPU, in fp32 arithmetic where the graph does not say otherwise."""
     import ncnn
 
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
+    net.opt.use_winograd_convolution = winograd
     net.opt.num_threads = 2
     if net.load_param(str(param)) or net.load_model(str(weights_file)):
         raise ValueError(f"ncnn does not read {param}")
@@ -59,7 +60,7 @@ def with_ncnn_in_eight_bits(param: Path, weights_file: Path, ranges: Sequence[fl
         files = Path(folder, "net.param"), Path(folder, "net.bin")
         files[0].write_text(graph, encoding="ascii")
         files[1].write_bytes(data)
-        return with_ncnn(*files, x)
+        return with_ncnn(*files, x, winograd=False)
 
 
 def with_onnx(path: Path, x: Pixels) -> Pixels:

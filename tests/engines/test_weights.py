@@ -66,6 +66,15 @@ def test_rows_are_complete(engine: str) -> None:
             assert row.id.endswith(f"x{row.scale}") or row.scale == 4
 
 
+def test_what_lies_between_two_nets_reads_as_far_as_both() -> None:
+    """Weights are mixed and then made integers by the ranges of the first."""
+    rows = {row.id: row for row in catalogue("ncnn")}
+    pairs = [(row, rows[row.toward]) for row in rows.values() if row.toward]
+    assert pairs
+    for first, second in pairs:
+        assert first.settings == second.settings
+
+
 def test_a_name_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="twice"):
         rows_by_name([{"id": "a"}, {"id": "a"}])

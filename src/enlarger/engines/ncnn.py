@@ -258,7 +258,10 @@ class Pools:
         self._area = self._workspace = self._blob = 0
 
     def prepare(self, height: int, width: int) -> None:
-        """Reserve for a tile of ``height`` x ``width``. What is there from the last tile stays, unless that was twice as large."""
+        """Reserve for a tile of ``height`` x ``width``. What is there from the last tile stays, unless that was twice as large.
+
+        In integers nothing is reserved, and what is there stays where at least :data:`ALIKE` of it is needed.
+        """
         area = height * width
         if self.integers:
             if not ALIKE * self._area <= area <= self._area:
