@@ -271,6 +271,7 @@ def test_the_report_holds_what_ran(tmp_path: Path) -> None:
     assert set(report.timings) == {"plan", "decode", "triage", "enlarge", "engine", "lock", "encode", "verify", "total"}
     assert report.timings["total"] >= report.timings["engine"] > 0
     assert {"ncnn", "numpy", "pyvips-binary", "python"} <= set(report.reproduce.libraries)
+    assert bool(report.reproduce.machine["integers"]) is likes_integers()
     model = next(m for m in enlarger.list_models("ncnn") if m.id == LIGHT["model"])
     assert report.plan.stages[0].weights_sha256 == tuple(f.sha256 for f in model.files)
     assert enlarger.Report.model_validate_json(report.model_dump_json(by_alias=True)) == report

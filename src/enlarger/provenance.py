@@ -143,4 +143,6 @@ def machine() -> dict[str, str]:
     # Asking elsewhere starts a process on Linux.
     model = model or platform.processor() or platform.machine()
     simd = max((f for f in processor.flags() if f.startswith(("avx", "neon", "asimd"))), default="")
-    return {"system": platform.system(), "architecture": platform.machine(), "processor": model, "simd": simd}
+    # With these nets may run in integers, which machines of one name need not all have.
+    integers = max(processor.flags() & processor.FOR_INTEGERS, default="")
+    return {"system": platform.system(), "architecture": platform.machine(), "processor": model, "simd": simd, "integers": integers}
